@@ -1,0 +1,1 @@
+"""One file per layout, each a sequence of Sample."""

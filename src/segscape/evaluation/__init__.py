@@ -1,0 +1,1 @@
+"""Judging a model on a data set, and the report."""

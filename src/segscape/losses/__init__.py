@@ -1,0 +1,1 @@
+"""Functions of raw output and target that return a scalar."""

@@ -1,0 +1,1 @@
+"""Semantic networks: one paper, one file; files never import each other."""

@@ -1,0 +1,115 @@
+"""What every semantic network shares: padding, losses and decoding."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from segscape.losses.cross_entropy import cross_entropy
+from segscape.models.model import Model
+from segscape.models.outputs import SemanticOutputs, SemanticTarget
+from segscape.structures import ImageBatch, LabelMap, Taxonomy
+
+
+class SemanticLoss(Protocol):
+    """A function of raw outputs and truth, its options bound."""
+
+    def __call__(
+        self,
+        logits: Float[Tensor, "batch category height width"],
+        labels: Int64[Tensor, "batch height width"],
+        *,
+        ignore_id: int,
+        pixel_weights: Float[Tensor, "batch height width"] | None,
+    ) -> Float[Tensor, ""]:
+        """The loss of a batch."""
+        ...
+
+
+@dataclass(frozen=True)
+class WeightedLoss:
+    """One term of the sum that is minimised."""
+
+    name: str
+    function: SemanticLoss
+    weight: float = 1.0
+
+
+class SemanticModel(Model[SemanticOutputs, SemanticTarget, LabelMap]):
+    """A network that gives each pixel a category.
+
+    A semantic network writes one method, `score`; this class pads images to a multiple of
+    `pad_to`, crops the logits back, adds up the losses and decodes.
+
+    Attributes:
+        criteria: the terms of the loss, plain cross entropy unless a recipe sets others.
+        auxiliary_weight: weight of each auxiliary head's loss.
+        pad_to: pixels are padded right and bottom, by repeating the border, to a multiple of this.
+    """
+
+    criteria: Sequence[WeightedLoss] = (WeightedLoss("cross_entropy", cross_entropy),)
+    auxiliary_weight: float = 0.4
+    pad_to: int = 1
+
+    def __init__(
+        self,
+        taxonomy: Taxonomy,
+        *,
+        in_channels: int = 3,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+    ) -> None:
+        super().__init__(taxonomy, in_channels=in_channels, mean=mean, std=std)
+
+    @abstractmethod
+    def score(self, pixels: Float[Tensor, "batch channel height width"]) -> SemanticOutputs:
+        """Compute logits for normalised pixels whose sides are multiples of `pad_to`."""
+
+    def forward(self, images: ImageBatch) -> SemanticOutputs:
+        """Compute logits of the batch's size."""
+        height, width = images.pixels.shape[2:]
+        bottom, right = -height % self.pad_to, -width % self.pad_to
+        pixels = self.normalize(images.pixels)
+        if bottom or right:
+            pixels = F.pad(pixels, (0, right, 0, bottom), mode="replicate")
+        outputs = self.score(pixels)
+        if not (bottom or right):
+            return outputs
+        return SemanticOutputs(
+            outputs.logits[:, :, :height, :width],
+            tuple(logits[:, :, :height, :width] for logits in outputs.auxiliary),
+        )
+
+    def losses(
+        self, outputs: SemanticOutputs, target: SemanticTarget
+    ) -> dict[str, Float[Tensor, ""]]:
+        """The weighted terms; those of auxiliary heads are named `auxiliary_...`."""
+        terms: dict[str, Tensor] = {}
+        for loss in self.criteria:
+            for prefix, factor, logits in self._heads(outputs):
+                value = loss.function(
+                    logits.float(),
+                    target.labels,
+                    ignore_id=target.ignore_id,
+                    pixel_weights=target.pixel_weights,
+                )
+                name = prefix + loss.name
+                term = value * (loss.weight * factor)
+                terms[name] = terms[name] + term if name in terms else term
+        return terms
+
+    def _heads(self, outputs: SemanticOutputs) -> list[tuple[str, float, Tensor]]:
+        heads = [("", 1.0, outputs.logits)]
+        heads += [("auxiliary_", self.auxiliary_weight, logits) for logits in outputs.auxiliary]
+        return heads
+
+    def decode(self, outputs: SemanticOutputs, images: ImageBatch) -> list[LabelMap]:
+        """The highest category of each pixel, cropped to each image's true size."""
+        return [
+            LabelMap.from_scores(logits[:, : size.height, : size.width].float(), self.taxonomy)
+            for logits, size in zip(outputs.logits, images.sizes, strict=True)
+        ]

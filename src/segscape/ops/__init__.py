@@ -1,0 +1,1 @@
+"""Verbs on tensors: pure functions, no state."""

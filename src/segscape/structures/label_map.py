@@ -1,0 +1,64 @@
+"""A category for each pixel."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Integer
+from torch import Tensor
+
+from segscape.structures.errors import StructureError
+from segscape.structures.size import Size
+from segscape.structures.taxonomy import Taxonomy
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """One category per pixel, or the taxonomy's ignored id.
+
+    Args:
+        labels: category ids; any integer type, `uint8` where the ids fit.
+        taxonomy: what the ids mean.
+
+    Raises:
+        StructureError: when a label is neither a category nor the ignored id.
+    """
+
+    labels: Integer[Tensor, "height width"]
+    taxonomy: Taxonomy
+
+    def __post_init__(self) -> None:
+        if self.labels.numel() == 0:
+            raise StructureError("LabelMap got no pixels: labels must be at least 1 x 1")
+        count, ignore = len(self.taxonomy), self.taxonomy.ignore_id
+        low, high = (int(value) for value in torch.aminmax(self.labels))
+        if low >= 0 and high < count:
+            return
+        strange = (self.labels < 0) | ((self.labels >= count) & (self.labels != ignore))
+        if bool(strange.any()):
+            found = torch.unique(self.labels[strange])[:8].tolist()
+            raise StructureError(
+                f"LabelMap: {int(strange.sum())} pixels hold the ids {found}, but the {count} "
+                f"categories have ids 0..{count - 1} and {ignore} is ignored: map or ignore them"
+            )
+
+    @property
+    def size(self) -> Size:
+        """Height and width in pixels."""
+        return Size(*self.labels.shape)
+
+    @classmethod
+    def from_scores(
+        cls, scores: Float[Tensor, "category height width"], taxonomy: Taxonomy
+    ) -> "LabelMap":
+        """Take the category of the highest score (or logit) at each pixel.
+
+        Raises:
+            StructureError: when there is not one score map per category.
+        """
+        if scores.shape[0] != len(taxonomy):
+            raise StructureError(
+                f"LabelMap.from_scores got {scores.shape[0]} score maps for {len(taxonomy)} "
+                "categories: give one each"
+            )
+        small = torch.uint8 if taxonomy.ignore_id <= 255 else torch.int32
+        return cls(scores.argmax(0).to(small), taxonomy)

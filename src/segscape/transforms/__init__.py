@@ -1,0 +1,1 @@
+"""Image and target changed by one call."""
