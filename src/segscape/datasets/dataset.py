@@ -1,12 +1,13 @@
 """What every data set is."""
 
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from segscape.structures import InstanceSet, LabelMap, PanopticMap, Sample, Size, Taxonomy
 
 T = TypeVar("T", LabelMap, InstanceSet, PanopticMap, covariant=True)
 
 
+@runtime_checkable
 class Dataset(Protocol[T]):
     """A sequence of samples with one taxonomy; nothing is downloaded or decoded on construction."""
 

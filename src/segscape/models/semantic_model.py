@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
@@ -15,6 +15,7 @@ from segscape.models.outputs import SemanticOutputs, SemanticTarget
 from segscape.structures import ImageBatch, LabelMap, Taxonomy
 
 
+@runtime_checkable
 class SemanticLoss(Protocol):
     """A function of raw outputs and truth, its options bound."""
 

@@ -1,13 +1,14 @@
 """What every transform is, and where its randomness comes from."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from segscape.structures import LabelMap, Sample
 
 
+@runtime_checkable
 class Transform(Protocol):
     """Change image, target and pixel weights by one call."""
 
