@@ -1,0 +1,92 @@
+"""The `segscape` command: one verb per job, errors in one line, exit code 2 for bad input."""
+
+import os
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+import typer
+from rich.console import Console
+
+# Each verb is the function of its name in the module of its name beside this one.
+VERBS = {
+    "demo": "Train, judge and use a model on drawn scenes: no data, no download, minutes.",
+    "models": "List the networks: task, paper, parameters, strides.",
+    "check": "Examine a data set before training: ids, pairs, sizes, duplicates, balance.",
+    "train": "Train a recipe; --resume continues a stopped run to the same bits.",
+    "evaluate": "Judge a run on labelled images: table, JSON and HTML report.",
+    "predict": "Write masks for images of any size.",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one verb and leave with its exit code: 0, 1 for a verdict of no, 2 for bad input."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    warnings.showwarning = _show_warning
+    try:
+        application(next((word for word in words if word in VERBS), None))(words)
+    except ValueError as error:
+        # Imported here because the nouns bring torch along, for which `--help` should not wait.
+        from segscape.structures.errors import SegscapeError
+
+        if not isinstance(error, SegscapeError):
+            raise
+        # Not through markup: file names may hold square brackets.
+        Console(stderr=True).print(f"segscape: {error}", style="red", markup=False, soft_wrap=True)
+        sys.exit(2)
+    except BrokenPipeError:  # the reader of a pipe, as `| head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+
+
+def application(verb: str | None) -> typer.Typer:
+    """Build the command with one verb imported; the others are listed by their one line.
+
+    Importing only what runs keeps `segscape --help` from waiting for torch.
+    """
+    application = typer.Typer(
+        help="The whole of image segmentation behind one small set of nouns.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+    )
+    application.callback()(_version_option)
+    for name, line in VERBS.items():
+        function = _verb(name) if name == verb else _listed
+        application.command(name, help=line if name != verb else None)(function)
+    return application
+
+
+def _verb(name: str) -> Callable[..., None]:
+    return getattr(import_module(f"segscape.cli.{name}"), name)
+
+
+def _listed() -> None:
+    """Stand for a verb that is listed but was not asked for."""
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from segscape import __version__
+
+        typer.echo(f"segscape {__version__}")
+        raise typer.Exit
+
+
+def _version_option(
+    version: bool = typer.Option(
+        False, "--version", help="Print the version and stop.", callback=_print_version
+    ),
+) -> None:
+    """Segment images: classical methods and networks, trained, judged and used by one tool."""
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: object) -> None:
+    """Show our own warnings as one line; those of libraries are not for the user."""
+    if category.__name__ == "SegscapeWarning":
+        Console(stderr=True).print(f"segscape: {message}", style="yellow", markup=False)
+
+
+if __name__ == "__main__":
+    main()
