@@ -3,11 +3,16 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Int32, UInt8
+from jaxtyping import Float, Float32, Int32, UInt8
 from numpy import ndarray
 
-Plane = Float32[ndarray, "_ _"]
-Tint = Float32[ndarray, "3"] | Float32[ndarray, "_ _ 3"]
+Plane = Float[ndarray, "_ _"]
+Tint = Float[ndarray, "3"] | Float[ndarray, "_ _ 3"]
+
+
+def plain(red: float, green: float, blue: float) -> Float32[ndarray, "3"]:
+    """One colour, each part in 0..1."""
+    return np.array((red, green, blue), np.float32)
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ class Canvas:
 
     def whole(self) -> Patch:
         """The window of everything."""
-        return self.patch(0, 0, self.width, self.height)
+        return self.patch(0.0, 0.0, float(self.width), float(self.height))
 
     def paint(self, patch: Patch, distance: Plane, color: Tint, ink: Ink) -> None:
         """Draw where the distance to a shape's outline, in pixels, is negative.

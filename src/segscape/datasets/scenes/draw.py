@@ -172,7 +172,7 @@ def _photograph(
     rows = np.linspace(0, 1.5, height, dtype=np.float32)
     columns = np.linspace(0, 1.5, width, dtype=np.float32)
     light = 1 + float(random.uniform(0.05, 0.22)) * noise(random, rows, columns)
-    warmth = np.float32(random.normal(0, 0.05, 3) + 1)[:, None, None]
+    warmth = (random.normal(0, 0.05, (3, 1, 1)) + 1).astype(np.float32)
     picture = _blurred(picture * light * warmth, float(random.uniform(0.3, 0.75)))
     contrast, bright = float(random.uniform(0.8, 1.2)), float(random.normal(0, 0.05))
     picture = (picture - np.float32(0.5)) * np.float32(contrast) + np.float32(0.5 + bright)

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
 from numpy import ndarray
 
 from segscape.datasets.scenes.canvas import Plane
 
-Coordinates = Float32[ndarray, "_ _"]
+Coordinates = Float[ndarray, "_ _"]
 
 
 def ellipse(
@@ -79,8 +79,10 @@ def noise(
         (i, u), (j, v) = _steps(rows * frequency), _steps(columns * frequency)
         shape = (int(i.max(initial=0)) + 2, int(j.max(initial=0)) + 2)
         lattice = random.random(shape, dtype=np.float32) * 2 - 1
-        across = lattice[i] + u[:, None] * (lattice[i + 1] - lattice[i])
-        total += strength * (across[:, j] + v * (across[:, j + 1] - across[:, j]))
+        near = lattice.take(i, 0)
+        across = near + u[:, None] * (lattice.take(i + 1, 0) - near)
+        left = across.take(j, 1)
+        total += strength * (left + v * (across.take(j + 1, 1) - left))
     return total
 
 

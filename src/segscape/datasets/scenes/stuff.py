@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray
 
-from segscape.datasets.scenes.canvas import Canvas, Ink
+from segscape.datasets.scenes.canvas import Canvas, Ink, plain
 from segscape.datasets.scenes.meanings import SCENE_TAXONOMY
 from segscape.datasets.scenes.shapes import noise, polygon
 
@@ -49,7 +49,7 @@ class Ground:
 
 def rgb(color: tuple[float, float, float], random: np.random.Generator, jitter: float) -> Rgb:
     """A colour near another one."""
-    return np.clip(np.float32(color) + random.normal(0, jitter, 3), 0.02, 0.98).astype(np.float32)
+    return np.clip(plain(*color) + random.normal(0, jitter, 3), 0.02, 0.98).astype(np.float32)
 
 
 def draw_stuff(canvas: Canvas, random: np.random.Generator) -> Ground:

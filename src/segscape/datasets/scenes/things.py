@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray
 
-from segscape.datasets.scenes.canvas import Canvas, Ink, Patch, Plane, Tint
+from segscape.datasets.scenes.canvas import Canvas, Ink, Patch, Plane, Tint, plain
 from segscape.datasets.scenes.meanings import PART_TAXONOMY, SCENE_TAXONOMY
 from segscape.datasets.scenes.shapes import box, capsule, ellipse, noise, polygon, union
 from segscape.datasets.scenes.stuff import Rgb, rgb
@@ -79,7 +79,7 @@ def draw_house(pen: Pen, random: np.random.Generator) -> None:
     rows = int(random.integers(9, 14))
     courses = 1 - 0.10 * (np.sin(pen.y * rows * 2 * np.pi) > 0.75)
     lit = (courses * (1 + 0.05 * pen.texture(random, 0.05)))[..., None]
-    pen.fill(box(pen.x, pen.y, (-half, 0), (half, eaves)), wall * lit, "wall")
+    pen.fill(box(pen.x, pen.y, (-half, 0.0), (half, eaves)), wall * lit, "wall")
     over = half + 0.07
     ridge = float(random.choice((0.0, 0.0, 0.45))) * half
     corners = [(-over, eaves), (over, eaves), (ridge + 0.01, 1.0), (-ridge - 0.01, 1.0)]
@@ -92,11 +92,11 @@ def draw_house(pen: Pen, random: np.random.Generator) -> None:
         middle = half * (2 * (slot + 0.5) / count - 1)
         if slot == door:
             leaf = rgb((0.34, 0.22, 0.14), random, 0.06)
-            shape = box(pen.x, pen.y, (middle - 0.08, 0), (middle + 0.08, 0.34))
+            shape = box(pen.x, pen.y, (middle - 0.08, 0.0), (middle + 0.08, 0.34))
             pen.fill(shape, leaf, "door")
             continue
         shape = box(pen.x, pen.y, (middle - 0.10, 0.17), (middle + 0.10, 0.40))
-        pen.fill(shape - np.float32(0.02), np.float32((0.93, 0.92, 0.90)), "window")
+        pen.fill(shape - np.float32(0.02), plain(0.93, 0.92, 0.90), "window")
         pen.fill(shape, glass * (0.75 + 0.8 * pen.y)[..., None], "window")
 
 
@@ -108,7 +108,7 @@ def draw_tree(pen: Pen, random: np.random.Generator) -> None:
     foot = float(random.uniform(0.16, 0.30))
     thick = float(random.uniform(0.035, 0.055))
     grain = (1 + 0.25 * np.sin(pen.x * 90))[..., None]
-    pen.fill(capsule(pen.x, pen.y, (0, thick), (0, foot + 0.2), thick), bark * grain, "trunk")
+    pen.fill(capsule(pen.x, pen.y, (0.0, thick), (0.0, foot + 0.2), thick), bark * grain, "trunk")
     rough = pen.texture(random, 0.07)
     if random.random() < 0.35:
         tops = np.linspace(1.0, foot + 0.42, 3)
@@ -151,18 +151,22 @@ def draw_car(pen: Pen, random: np.random.Generator) -> None:
     above = np.float32(0.58) - pen.y
     pen.fill(np.maximum(np.maximum(window, pillar), above), glass, "window")
     lamp = box(pen.x, pen.y, (long - 0.12, 0.38), (long + 0.02, 0.48))
-    pen.fill(np.maximum(lamp, low), np.float32((0.98, 0.93, 0.70)), "body")
+    pen.fill(np.maximum(lamp, low), plain(0.98, 0.93, 0.70), "body")
     for side in (-0.58, 0.58):
         reach = ellipse(pen.x, pen.y, (side * long, 0.21), (0.21, 0.21))
         pen.fill(reach, dark, "wheel")
-        pen.fill(reach + np.float32(0.11), np.float32((0.62, 0.63, 0.65)), "wheel")
+        pen.fill(reach + np.float32(0.11), plain(0.62, 0.63, 0.65), "wheel")
 
 
 def draw_person(pen: Pen, random: np.random.Generator) -> None:
     """Head, torso with arms, and legs in a step."""
     skins = ((0.88, 0.68, 0.55), (0.72, 0.50, 0.36), (0.45, 0.30, 0.21), (0.94, 0.77, 0.66))
     skin = rgb(skins[random.integers(len(skins))], random, 0.02)
-    shirt, trousers, hair = any_paint(random), any_paint(random), rgb((0.16, 0.11, 0.08), random, 0)
+    shirt, trousers, hair = (
+        any_paint(random),
+        any_paint(random),
+        rgb((0.16, 0.11, 0.08), random, 0.0),
+    )
     step = float(random.uniform(0.04, 0.14))
     legs = union(
         capsule(pen.x, pen.y, (0.04, 0.48), (step, 0.05), 0.062),
@@ -177,7 +181,7 @@ def draw_person(pen: Pen, random: np.random.Generator) -> None:
     )
     folds = (0.95 + 0.5 * pen.x + 0.10 * pen.texture(random, 0.08))[..., None]
     pen.fill(torso, shirt * folds, "torso")
-    head = ellipse(pen.x, pen.y, (0, 0.905), (0.082, 0.095))
+    head = ellipse(pen.x, pen.y, (0.0, 0.905), (0.082, 0.095))
     pen.fill(head, skin * (1 - 1.2 * pen.x)[..., None], "head")
     pen.fill(np.maximum(head, np.float32(0.925) - pen.y), hair, "head")
 
@@ -189,16 +193,18 @@ def draw_boat(pen: Pen, random: np.random.Generator) -> None:
         cloth = any_paint(random)
     long = float(random.uniform(0.38, 0.52))
     mast = capsule(pen.x, pen.y, (-0.04, 0.2), (-0.04, 0.98), 0.014)
-    pen.fill(mast, np.float32((0.42, 0.34, 0.25)), "sail")
+    pen.fill(mast, plain(0.42, 0.34, 0.25), "sail")
     main = polygon(pen.x, pen.y, [(0.0, 0.28), (0.36, 0.28), (0.0, 0.97)])
     jib = polygon(pen.x, pen.y, [(-0.32, 0.28), (-0.07, 0.28), (-0.07, 0.88)])
     billow = (0.82 + 0.5 * np.abs(pen.x) + 0.12 * (np.sin(pen.y * 44) > 0.8))[..., None]
     pen.fill(union(main, jib), cloth * billow, "sail")
     shape = polygon(
-        pen.x, pen.y, [(-0.72 * long, 0), (0.75 * long, 0), (1.05 * long, 0.22), (-long, 0.22)]
+        pen.x, pen.y, [(-0.72 * long, 0.0), (0.75 * long, 0.0), (1.05 * long, 0.22), (-long, 0.22)]
     )
     stripe = np.abs(pen.y - 0.17) < 0.022
-    band = np.where(stripe[..., None], np.float32(0.92), hull * (0.65 + 1.9 * pen.y)[..., None])
+    band = np.where(
+        stripe[..., None], np.full(3, 0.92, np.float32), hull * (0.65 + 1.9 * pen.y)[..., None]
+    )
     pen.fill(shape, np.asarray(band, np.float32), "hull")
 
 
@@ -207,9 +213,9 @@ def draw_ball(pen: Pen, random: np.random.Generator) -> None:
     one, two = any_paint(random), rgb((0.92, 0.90, 0.86), random, 0.04)
     if random.random() < 0.35:
         two = one
-    reach = ellipse(pen.x, pen.y, (0, 0.5), (0.5, 0.5))
+    reach = ellipse(pen.x, pen.y, (0.0, 0.5), (0.5, 0.5))
     across, up = pen.x / 0.5, (pen.y - 0.5) / 0.5
-    turn = float(random.uniform(0, np.pi))
+    turn = float(random.uniform(0.0, np.pi))
     depth = np.sqrt(np.clip(1 - across**2 - up**2, 0.02, 1))
     along = np.arctan2(across * np.cos(turn) + up * np.sin(turn), depth)
     pattern = np.where((np.sin(3 * along + turn) > 0)[..., None], one, two)
