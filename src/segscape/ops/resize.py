@@ -1,0 +1,99 @@
+"""The one resize rule: a pixel is a square, its centre lies half a pixel inside.
+
+Output pixel i of n covers the source from i * m / n to (i + 1) * m / n, so that images, labels and
+score maps of one scene stay on top of each other at every size (`align_corners=False`).
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64, Integer, Shaped, UInt8
+from torch import Tensor
+
+
+def resize_image(
+    image: UInt8[Tensor, "channel _ _"], size: tuple[int, int]
+) -> UInt8[Tensor, "channel _ _"]:
+    """Resize an image bilinearly, averaging over what one pixel covers when it shrinks.
+
+    Args:
+        image: 0..255.
+        size: height and width in pixels, each at least 1.
+
+    Raises:
+        ValueError: when the size is less than 1 x 1.
+
+    >>> resize_image(torch.tensor([[[0, 100, 200, 40]]], dtype=torch.uint8), (1, 2)).tolist()
+    [[[64, 106]]]
+    """
+    _refuse_empty(size)
+    if tuple(image.shape[1:]) == tuple(size):
+        return image
+    return F.interpolate(
+        image[None], size=tuple(size), mode="bilinear", align_corners=False, antialias=True
+    )[0]
+
+
+def resize_labels(labels: Integer[Tensor, "_ _"], size: tuple[int, int]) -> Integer[Tensor, "_ _"]:
+    """Resize ids: each pixel takes the id under its centre, so that no new id appears.
+
+    Args:
+        labels: ids of any integer type, which is kept.
+        size: height and width in pixels, each at least 1.
+
+    Raises:
+        ValueError: when the size is less than 1 x 1.
+
+    >>> resize_labels(torch.tensor([[1, 2, 3]]), (2, 6)).tolist()
+    [[1, 1, 2, 2, 3, 3], [1, 1, 2, 2, 3, 3]]
+    """
+    return resize_nearest(labels, size)
+
+
+def resize_nearest(
+    values: Shaped[Tensor, "height width"], size: tuple[int, int]
+) -> Shaped[Tensor, "_ _"]:
+    """Resize values of any type as `resize_labels` does ids: for weights and masks.
+
+    Raises:
+        ValueError: when the size is less than 1 x 1.
+
+    >>> resize_nearest(torch.tensor([[0.5, 2.0, 8.0]]), (1, 1)).tolist()
+    [[2.0]]
+    """
+    _refuse_empty(size)
+    if tuple(values.shape) == tuple(size):
+        return values
+    rows = _nearest(values.shape[0], size[0]).to(values.device)
+    columns = _nearest(values.shape[1], size[1]).to(values.device)
+    return values.index_select(0, rows).index_select(1, columns)
+
+
+def resize_maps(
+    maps: Float[Tensor, "batch channel _ _"], size: tuple[int, int]
+) -> Float[Tensor, "batch channel _ _"]:
+    """Resize logits or score maps bilinearly, differentiably; shrinking does not average.
+
+    Args:
+        maps: any values.
+        size: height and width in pixels, each at least 1.
+
+    Raises:
+        ValueError: when the size is less than 1 x 1.
+
+    >>> resize_maps(torch.tensor([[[[0.0, 4.0]]]]), (1, 4)).tolist()
+    [[[[0.0, 1.0, 3.0, 4.0]]]]
+    """
+    _refuse_empty(size)
+    if tuple(maps.shape[2:]) == tuple(size):
+        return maps
+    return F.interpolate(maps, size=tuple(size), mode="bilinear", align_corners=False)
+
+
+def _nearest(source: int, target: int) -> Int64[Tensor, "_"]:
+    # floor((i + 1/2) * source / target) in whole numbers: no rounding error at any size.
+    return (torch.arange(target) * 2 + 1) * source // (2 * target)
+
+
+def _refuse_empty(size: tuple[int, int]) -> None:
+    if size[0] < 1 or size[1] < 1:
+        raise ValueError(f"cannot resize to {size[0]} x {size[1]} pixels: ask for at least 1 x 1")
