@@ -1,0 +1,38 @@
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from segscape.inference.mirror import TensorReader, read_mirrored, reflected
+
+
+@given(st.integers(1, 9), st.integers(-30, 30), st.integers(1, 40))
+def test_positions_are_those_of_numpy_reflect(length, start, count):
+    reach = 80
+    mirrored = np.pad(np.arange(length), reach, mode="reflect") if length > 1 else None
+    expected = (
+        [0] * count
+        if mirrored is None
+        else mirrored[start + reach : start + reach + count].tolist()
+    )
+    assert reflected(start, count, length).tolist() == expected
+
+
+@given(
+    st.integers(1, 7),
+    st.integers(1, 7),
+    st.integers(-9, 9),
+    st.integers(-9, 9),
+    st.integers(1, 12),
+    st.integers(1, 12),
+)
+def test_windows_are_those_of_the_padded_image(height, width, top, left, rows, columns):
+    image = torch.arange(2 * height * width, dtype=torch.uint8).reshape(2, height, width)
+    padded = image.numpy()
+    for axis, length in ((1, height), (2, width)):
+        pads = [(0, 0)] * 3
+        pads[axis] = (30, 30)
+        padded = np.pad(padded, pads, mode="reflect" if length > 1 else "edge")
+    expected = padded[:, top + 30 : top + 30 + rows, left + 30 : left + 30 + columns]
+    got = read_mirrored(TensorReader(image), top, left, rows, columns)
+    assert np.array_equal(got.numpy(), expected)
