@@ -1,1 +1,40 @@
 """Images to feature maps, finest first."""
+
+from pathlib import Path
+from typing import Literal
+
+from segscape.encoders.encoder import Encoder as Encoder
+from segscape.encoders.timm_encoder import TimmEncoder as TimmEncoder
+from segscape.encoders.vgg import VGG16 as VGG16
+from segscape.encoders.vgg import build_vgg16
+from segscape.structures import RecipeError
+
+
+def build_encoder(
+    name: str,
+    *,
+    in_channels: int = 3,
+    output_stride: int = 32,
+    weights: Path | Literal["download"] | None = None,
+    depth: int | None = None,
+) -> Encoder:
+    """Build an encoder by name: our own `vgg16`, else any backbone of timm.
+
+    Args:
+        name: `vgg16` or a name of timm.
+        in_channels: channels of the input.
+        output_stride: 8, 16 or 32, where the backbone can.
+        weights: None for random weights, a local file, or "download".
+        depth: how many maps to return, finest first; None returns all.
+
+    Raises:
+        RecipeError: for an unknown name or an option the backbone does not offer.
+        CheckpointError: when the weights do not fit or cannot be fetched.
+    """
+    if name == "vgg16":
+        if depth is not None and depth != len(VGG16.channels):
+            raise RecipeError(f"encoder 'vgg16' always returns 5 maps, depth {depth} was asked for")
+        return build_vgg16(in_channels=in_channels, output_stride=output_stride, weights=weights)
+    return TimmEncoder(
+        name, in_channels=in_channels, output_stride=output_stride, weights=weights, depth=depth
+    )

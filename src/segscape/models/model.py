@@ -1,7 +1,8 @@
 """The only base class: what every network is."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -21,6 +22,19 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 LUMINANCE = (0.299, 0.587, 0.114)
 
 
+@dataclass(frozen=True)
+class Architecture:
+    """How a model was built: what a file of its weights must remember.
+
+    Args:
+        name: of `MODELS`.
+        options: what `build_model` got, without the taxonomy.
+    """
+
+    name: str
+    options: Mapping[str, object]
+
+
 class Model(nn.Module, ABC, Generic[Outputs, Target, Result]):
     """A network with its taxonomy and its normalisation; any height, width and batch size work.
 
@@ -32,12 +46,16 @@ class Model(nn.Module, ABC, Generic[Outputs, Target, Result]):
             of channels than three).
         std: likewise.
 
+    Attributes:
+        architecture: how the model was built, None when its class was called directly.
+
     Raises:
         StructureError: when mean or std do not have one value per channel.
     """
 
     mean: Tensor
     std: Tensor
+    architecture: Architecture | None = None
 
     def __init__(
         self,

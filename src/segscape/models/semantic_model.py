@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
@@ -12,7 +13,7 @@ from torch import Tensor
 from segscape.losses.cross_entropy import cross_entropy
 from segscape.models.model import Model
 from segscape.models.outputs import SemanticOutputs, SemanticTarget
-from segscape.structures import ImageBatch, LabelMap, Taxonomy
+from segscape.structures import ImageBatch, LabelMap, Size, Taxonomy
 
 
 @runtime_checkable
@@ -49,7 +50,7 @@ class SemanticModel(Model[SemanticOutputs, SemanticTarget, LabelMap]):
     Attributes:
         criteria: the terms of the loss, plain cross entropy unless a recipe sets others.
         auxiliary_weight: weight of each auxiliary head's loss.
-        pad_to: pixels are padded right and bottom, by repeating the border, to a multiple of this.
+        pad_to: images are padded right and bottom to a multiple of this by repeating their border.
     """
 
     criteria: Sequence[WeightedLoss] = (WeightedLoss("cross_entropy", cross_entropy),)
@@ -73,12 +74,13 @@ class SemanticModel(Model[SemanticOutputs, SemanticTarget, LabelMap]):
     def forward(self, images: ImageBatch) -> SemanticOutputs:
         """Compute logits of the batch's size."""
         height, width = images.pixels.shape[2:]
-        bottom, right = -height % self.pad_to, -width % self.pad_to
-        pixels = self.normalize(images.pixels)
-        if bottom or right:
-            pixels = F.pad(pixels, (0, right, 0, bottom), mode="replicate")
-        outputs = self.score(pixels)
-        if not (bottom or right):
+        padded = Size(height + -height % self.pad_to, width + -width % self.pad_to)
+        if self.training and len(images.sizes) == 1 and max(padded) <= self.pad_to:
+            # One image that small is a single pixel on the coarsest map, of which batch
+            # normalisation cannot take a variance.
+            padded = Size(padded.height, padded.width + self.pad_to)
+        outputs = self.score(repeat_border(self.normalize(images.pixels), images.sizes, padded))
+        if padded == (height, width):
             return outputs
         return SemanticOutputs(
             outputs.logits[:, :, :height, :width],
@@ -114,3 +116,31 @@ class SemanticModel(Model[SemanticOutputs, SemanticTarget, LabelMap]):
             LabelMap.from_scores(logits[:, : size.height, : size.width].float(), self.taxonomy)
             for logits, size in zip(outputs.logits, images.sizes, strict=True)
         ]
+
+
+def repeat_border(
+    pixels: Float[Tensor, "batch channel height width"], sizes: Sequence[Size], padded: Size
+) -> Float[Tensor, "batch channel padded_height padded_width"]:
+    """Continue each image right and bottom with its last column and row.
+
+    What the batch holds beyond an image's true size is overwritten, so that an image's result hangs
+    little on the others in its batch.
+
+    Args:
+        pixels: images from the top left corner on.
+        sizes: the true size of each.
+        padded: the size wanted, at least that of `pixels`.
+    """
+    height, width = pixels.shape[2:]
+    if all(size == (height, width) for size in sizes):
+        if padded == (height, width):
+            return pixels
+        return F.pad(pixels, (0, padded.width - width, 0, padded.height - height), mode="replicate")
+    rows = torch.arange(padded.height, device=pixels.device)
+    columns = torch.arange(padded.width, device=pixels.device)
+    return torch.stack(
+        [
+            image[:, rows.clamp(max=size.height - 1)][:, :, columns.clamp(max=size.width - 1)]
+            for image, size in zip(pixels, sizes, strict=True)
+        ]
+    )

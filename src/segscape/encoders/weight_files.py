@@ -1,0 +1,128 @@
+"""Weight files of encoders: tensors only, matched by name."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from segscape.structures import CheckpointError
+
+# Training scripts store the tensors below one of these keys.
+_WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model")
+_NAMED = 4
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Read a state dict from a safetensors file or a torch file that holds tensors only.
+
+    Raises:
+        CheckpointError: when the file is missing, damaged, or holds anything but tensors.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"weights file {path} does not exist: give the path of a file")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        stored: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, SafetensorError, UnpicklingError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(
+            f"weights file {path} cannot be read as tensors ({reason[:120]}): download it again, "
+            "or save it as safetensors"
+        ) from error
+    while isinstance(stored, Mapping):
+        wrapper = next((key for key in _WRAPPERS if isinstance(stored.get(key), Mapping)), None)
+        if wrapper is None:
+            break
+        stored = stored[wrapper]
+    if not isinstance(stored, Mapping):
+        raise CheckpointError(
+            f"weights file {path} holds a {type(stored).__name__}, expected named tensors: save "
+            "the model's state_dict()"
+        )
+    tensors = {
+        str(name).removeprefix("module."): value
+        for name, value in stored.items()
+        if isinstance(value, Tensor)
+    }
+    if not tensors:
+        raise CheckpointError(f"weights file {path} holds no tensors: save a state_dict() in it")
+    return tensors
+
+
+def match_channels(
+    weight: Float[Tensor, "out three height width"], channels: int
+) -> Float[Tensor, "out channels height width"]:
+    """Turn a first convolution over colours into one over any number of channels.
+
+    One channel takes the sum over colours, so that a grey image gives what its colour copy gave;
+    more take the colours in turn, scaled by 3 / channels so that the response keeps its size.
+
+    >>> match_channels(torch.ones(1, 3, 1, 1), 1).flatten().tolist()
+    [3.0]
+    >>> match_channels(torch.ones(1, 3, 1, 1), 6).flatten().tolist()
+    [0.5, 0.5, 0.5, 0.5, 0.5, 0.5]
+    """
+    if channels == 1:
+        return weight.sum(1, keepdim=True)
+    colors = weight.shape[1]
+    return weight[:, torch.arange(channels) % colors] * (colors / channels)
+
+
+def load_by_name(module: nn.Module, tensors: Mapping[str, Tensor], *, source: str) -> None:
+    """Copy tensors into a module; names it lacks are left out, names it needs must be there.
+
+    A convolution over three colours is matched to a module with other channels (`match_channels`).
+
+    Args:
+        module: what is filled.
+        tensors: by the module's names.
+        source: says in errors where the tensors come from.
+
+    Raises:
+        CheckpointError: when a tensor is missing or of another shape.
+    """
+    wanted = module.state_dict()
+    found: dict[str, Tensor] = {}
+    missing: list[str] = []
+    strange: list[str] = []
+    for name, target in wanted.items():
+        tensor = tensors.get(name)
+        if tensor is None:
+            # The counter of batches is absent from old files and changes nothing.
+            if not name.endswith("num_batches_tracked"):
+                missing.append(name)
+            continue
+        if _only_channels_differ(tensor, target):
+            tensor = match_channels(tensor.float(), target.shape[1])
+        if tensor.shape != target.shape:
+            strange.append(f"{name} {tuple(tensor.shape)} for {tuple(target.shape)}")
+        found[name] = tensor
+    if missing or strange:
+        parts: list[str] = []
+        if missing:
+            parts.append(f"{len(missing)} of {len(wanted)} tensors are missing {_some(missing)}")
+        if strange:
+            parts.append(f"{len(strange)} have another shape {_some(strange)}")
+        raise CheckpointError(
+            f"{source} does not fit {type(module).__name__}: {'; '.join(parts)}: give the weights "
+            "of this very architecture"
+        )
+    module.load_state_dict(found, strict=False)
+
+
+def _only_channels_differ(tensor: Tensor, target: Tensor) -> bool:
+    if tensor.ndim != 4 or target.ndim != 4 or tensor.shape[1] != 3 or target.shape[1] == 3:
+        return False
+    return tensor.shape[0] == target.shape[0] and tensor.shape[2:] == target.shape[2:]
+
+
+def _some(names: list[str]) -> str:
+    more = f", and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"({', '.join(names[:_NAMED])}{more})"

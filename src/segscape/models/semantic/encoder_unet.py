@@ -1,0 +1,139 @@
+"""The padded U-Net over any encoder: what people use today under the name of U-Net.
+
+After O. Ronneberger, P. Fischer, T. Brox: U-Net, 2015, arXiv:1505.04597, with a
+classification network as its encoder, as in V. Iglovikov, A. Shvets: TernausNet, 2018, arXiv:1801.05746.
+
+Differences from the paper: padded convolutions, so that output and input have one size; nearest
+upsampling in place of up-convolutions; batch normalisation; no convolutions at full resolution on
+the way down, since encoders begin with a stride of 2 or 4.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from segscape.encoders import Encoder, build_encoder
+from segscape.layers.conv import ConvBatchNormReLU
+from segscape.models.options import Count, PerChannel
+from segscape.models.outputs import SemanticOutputs
+from segscape.models.semantic_model import SemanticModel
+from segscape.structures import RecipeError, Taxonomy
+
+DECODER_CHANNELS = (256, 128, 64, 32, 16)
+
+
+class UpBlock(nn.Module):
+    """Double the resolution, join the encoder's map of that resolution, convolve twice."""
+
+    def __init__(self, in_channels: int, skip_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv1 = ConvBatchNormReLU(in_channels + skip_channels, out_channels)
+        self.conv2 = ConvBatchNormReLU(out_channels, out_channels)
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch _ height width"],
+        skip: Float[Tensor, "batch _ 2*height 2*width"] | None,
+    ) -> Float[Tensor, "batch out 2*height 2*width"]:
+        """The finer map."""
+        x = F.interpolate(x, scale_factor=2, mode="nearest")
+        if skip is not None:
+            x = torch.cat([x, skip], dim=1)
+        return self.conv2(self.conv1(x))
+
+
+class EncoderUNet(SemanticModel):
+    """An encoder, and a decoder that climbs back to full resolution by factors of two.
+
+    Args:
+        taxonomy: what the outputs mean.
+        encoder: gives the maps; where several have one stride, the deepest is joined.
+        decoder_channels: outputs of the blocks, coarsest first; an encoder of stride 32 has five
+            blocks, one of stride 8 takes the last three.
+        in_channels: channels the network reads, the same as the encoder's.
+        mean: per channel, of images in [0, 1]; None for ImageNet's.
+        std: likewise.
+
+    Raises:
+        RecipeError: when the decoder has too few blocks, or a stride is no power of two.
+    """
+
+    def __init__(
+        self,
+        taxonomy: Taxonomy,
+        encoder: Encoder,
+        *,
+        decoder_channels: Sequence[int] = DECODER_CHANNELS,
+        in_channels: int = 3,
+        mean: PerChannel = None,
+        std: PerChannel = None,
+    ) -> None:
+        super().__init__(taxonomy, in_channels=in_channels, mean=mean, std=std)
+        self.encoder = encoder
+        self.pad_to = encoder.size_multiple
+        # Later maps of one stride replace earlier ones.
+        self._map_at = {stride: index for index, stride in enumerate(encoder.strides)}
+        coarsest = max(encoder.strides)
+        steps = coarsest.bit_length() - 1
+        if any(stride != 1 << (stride.bit_length() - 1) for stride in encoder.strides):
+            raise RecipeError(
+                f"unet: the encoder's strides {encoder.strides} are not powers of two: choose "
+                "another encoder"
+            )
+        if len(decoder_channels) < steps:
+            raise RecipeError(
+                f"unet: decoder_channels has {len(decoder_channels)} values, an encoder of stride "
+                f"{coarsest} needs {steps}: give one per doubling of the resolution"
+            )
+        self._strides = [coarsest >> step for step in range(1, steps + 1)]
+        blocks: list[UpBlock] = []
+        before = encoder.channels[self._map_at[coarsest]]
+        widths = list(decoder_channels)[len(decoder_channels) - steps :]
+        for stride, width in zip(self._strides, widths, strict=True):
+            joined = self._map_at.get(stride)
+            skip = 0 if joined is None else encoder.channels[joined]
+            blocks.append(UpBlock(before, skip, width))
+            before = width
+        self.blocks = nn.ModuleList(blocks)
+        self.classifier = nn.Conv2d(before, len(taxonomy), 3, padding=1)
+        nn.init.xavier_uniform_(self.classifier.weight)
+        if self.classifier.bias is not None:
+            nn.init.zeros_(self.classifier.bias)
+
+    def score(self, pixels: Float[Tensor, "batch channel height width"]) -> SemanticOutputs:
+        """Compute logits for normalised pixels whose sides are multiples of `pad_to`."""
+        maps = self.encoder(pixels)
+        x = maps[self._map_at[max(self.encoder.strides)]]
+        for stride, block in zip(self._strides, self.blocks, strict=True):
+            joined = self._map_at.get(stride)
+            x = block(x, None if joined is None else maps[joined])
+        return SemanticOutputs(self.classifier(x))
+
+
+def build_unet(
+    taxonomy: Taxonomy,
+    *,
+    in_channels: Count = 3,
+    encoder: str = "resnet34",
+    output_stride: Literal[8, 16, 32] = 32,
+    weights: Path | Literal["download"] | None = None,
+    decoder_channels: tuple[Count, ...] = DECODER_CHANNELS,
+    mean: PerChannel = None,
+    std: PerChannel = None,
+) -> EncoderUNet:
+    """Build the padded U-Net; `weights` are the encoder's: a file, or "download" for timm's."""
+    return EncoderUNet(
+        taxonomy,
+        build_encoder(
+            encoder, in_channels=in_channels, output_stride=output_stride, weights=weights
+        ),
+        decoder_channels=decoder_channels,
+        in_channels=in_channels,
+        mean=mean,
+        std=std,
+    )
