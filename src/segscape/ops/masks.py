@@ -16,8 +16,8 @@ def boxes_around(masks: Bool[Tensor, "object height width"]) -> Float[Tensor, "o
     [[2.0, 1.0, 6.0, 3.0]]
     """
     count, height, width = masks.shape
-    if count == 0:
-        return torch.zeros(0, 4, device=masks.device)
+    if masks.numel() == 0:
+        return torch.zeros(count, 4, device=masks.device)
     rows, columns = masks.any(2), masks.any(1)
     top, left = rows.int().argmax(1), columns.int().argmax(1)
     bottom = height - rows.flip(1).int().argmax(1)

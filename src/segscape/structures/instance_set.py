@@ -40,6 +40,9 @@ class InstanceSet:
         lengths = {name: len(getattr(self, name)) for name in _PER_OBJECT}
         if len(set(lengths.values())) > 1:
             raise StructureError(f"InstanceSet parts differ in length: {lengths}: give one each")
+        height, width = self.masks.shape[1:]
+        if height == 0 or width == 0:
+            raise StructureError("InstanceSet got no pixels: masks must be at least 1 x 1")
         strange = sorted(set(self.category_ids.tolist()) - set(self.taxonomy.thing_ids))
         if strange:
             raise StructureError(
@@ -48,7 +51,6 @@ class InstanceSet:
             )
         if not bool(((self.scores >= 0) & (self.scores <= 1)).all()):
             raise StructureError("InstanceSet: scores must lie in [0, 1]: apply a sigmoid first")
-        height, width = self.masks.shape[1:]
         left, top, right, bottom = self.boxes.unbind(1)
         inside = (left >= 0) & (left <= right) & (right <= width)
         inside &= (top >= 0) & (top <= bottom) & (bottom <= height)

@@ -56,25 +56,31 @@ class PanopticMap:
         listed = [segment.id for segment in self.segments]
         if len(set(listed)) < len(listed):
             raise StructureError(f"PanopticMap: segment ids {sorted(listed)} repeat: use each once")
+        stuff: set[int] = set()
+        for segment in self.segments:
+            self._refuse_wrong(segment, stuff)
         drawn = set(torch.unique(self.segment_ids).tolist()) - {VOID_SEGMENT}
         if drawn != set(listed):
             raise StructureError(
                 f"PanopticMap: ids drawn but not listed {sorted(drawn - set(listed))}, listed but "
                 f"not drawn {sorted(set(listed) - drawn)}: name the same in both (0 is void)"
             )
-        stuff: set[int] = set()
-        for segment in self.segments:
-            self._refuse_wrong(segment, stuff)
 
     def _refuse_wrong(self, segment: Segment, stuff: set[int]) -> None:
+        if segment.id <= VOID_SEGMENT:
+            raise StructureError(
+                f"PanopticMap: a segment has the id {segment.id}, ids begin at 1 and 0 is void: "
+                "renumber the segments"
+            )
         if not 0 <= segment.category_id < len(self.taxonomy):
             raise StructureError(
                 f"PanopticMap: segment {segment.id} has category {segment.category_id}, the "
-                f"taxonomy has 0..{len(self.taxonomy) - 1}"
+                f"taxonomy has 0..{len(self.taxonomy) - 1}: map it or add the category"
             )
         if not 0 <= segment.score <= 1:
             raise StructureError(
-                f"PanopticMap: segment {segment.id} has score {segment.score}, expected [0, 1]"
+                f"PanopticMap: segment {segment.id} has score {segment.score}, expected [0, 1]: "
+                "apply a sigmoid first"
             )
         if not self.taxonomy.categories[segment.category_id].is_thing:
             if segment.category_id in stuff:
@@ -105,13 +111,20 @@ class PanopticMap:
             for segment in self.segments
             if self.taxonomy.categories[segment.category_id].is_thing
         ]
-        ids = torch.tensor([segment.id for segment in things], dtype=torch.int64)
+        device = self.segment_ids.device
+        ids = torch.tensor([segment.id for segment in things], dtype=torch.int64, device=device)
         return InstanceSet.from_masks(
             self.segment_ids[None] == ids[:, None, None],
-            torch.tensor([segment.category_id for segment in things], dtype=torch.int64),
+            torch.tensor(
+                [segment.category_id for segment in things], dtype=torch.int64, device=device
+            ),
             self.taxonomy,
-            scores=torch.tensor([segment.score for segment in things]),
-            is_crowd=torch.tensor([segment.is_crowd for segment in things], dtype=torch.bool),
+            scores=torch.tensor(
+                [segment.score for segment in things], dtype=torch.float32, device=device
+            ),
+            is_crowd=torch.tensor(
+                [segment.is_crowd for segment in things], dtype=torch.bool, device=device
+            ),
         )
 
     @classmethod
@@ -150,7 +163,7 @@ class PanopticMap:
                 ids[free] = segments[-1].id
         unclaimed = ids == VOID_SEGMENT
         for category_id, category in enumerate(label_map.taxonomy.categories):
-            here = unclaimed & (label_map.labels == category_id)
+            here = unclaimed & label_map.where(category_id)
             if not category.is_thing and bool(here.any()):
                 segments.append(Segment(len(segments) + 1, category_id))
                 ids[here] = segments[-1].id

@@ -49,7 +49,7 @@ class Sample(Generic[Target]):
         if self.pixel_weights is not None and Size(*self.pixel_weights.shape) != self.size:
             raise StructureError(
                 f"sample '{self.key}': pixel weights of {tuple(self.pixel_weights.shape)} for an "
-                f"image of {tuple(self.size)} pixels"
+                f"image of {tuple(self.size)} pixels: make them of the image's size"
             )
 
     @property

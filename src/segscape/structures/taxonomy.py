@@ -48,7 +48,8 @@ class Taxonomy:
 
     Raises:
         StructureError: for no categories, two of one name or colour, a colour outside 0..255, an
-            ignored id that names a category, or a part of an unknown whole.
+            ignored id that names a category or is negative, or a part of itself or of an unknown
+            whole.
     """
 
     categories: tuple[Category, ...]
@@ -65,10 +66,20 @@ class Taxonomy:
                 f"'{self.categories[self.ignore_id].name}': choose one of {len(self)} or more"
                 + (" (65535 is usual beyond 255 categories)" if len(self) > IGNORE_ID else "")
             )
+        if self.ignore_id < 0:
+            raise StructureError(
+                f"Taxonomy: ignore_id {self.ignore_id} is negative, which unsigned labels cannot "
+                f"hold: choose one of {len(self)} or more (255 is usual)"
+            )
         for category in self.categories:
             if any(not 0 <= value <= 255 for value in category.color):
                 raise StructureError(
-                    f"Taxonomy: color {category.color} of '{category.name}' is outside 0..255"
+                    f"Taxonomy: color {category.color} of '{category.name}' is outside 0..255: "
+                    "give red, green and blue as bytes"
+                )
+            if category.part_of == category.name:
+                raise StructureError(
+                    f"Taxonomy: '{category.name}' is part of itself: name the whole or leave it out"
                 )
             if category.part_of is not None and category.part_of not in self.names:
                 raise StructureError(

@@ -186,7 +186,7 @@ def legend(
 
 
 def _ignored(label_map: LabelMap) -> Bool[Tensor, "height width"]:
-    return label_map.labels.cpu() == label_map.taxonomy.ignore_id
+    return label_map.ignored().cpu()
 
 
 def _borders(label_map: LabelMap) -> Bool[Tensor, "height width"]:
