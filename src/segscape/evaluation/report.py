@@ -1,0 +1,109 @@
+"""The report: one HTML file that holds everything and asks nothing of the network."""
+
+from datetime import datetime
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from segscape import __version__
+from segscape.evaluation import charts, report_views
+from segscape.evaluation.curves import training_charts
+from segscape.evaluation.evaluation import Evaluation
+from segscape.io.atomic import atomic_file
+from segscape.structures import OutputError
+from segscape.visualize.overlay import WRONG_COLOR
+
+TEMPLATE = "report.html.jinja"
+MOST_BYTES = 5_000_000
+# Tried in turn until the page is small enough; the last one is taken in any case.
+LONGEST_SIDES = (480, 320, 200, 120)
+
+
+def write_report(
+    path: Path, evaluation: Evaluation, *, title: str = "Evaluation", run: Path | None = None
+) -> None:
+    """Write the report of an evaluation, complete or not at all.
+
+    Args:
+        path: the HTML file; replaced when it exists.
+        evaluation: what to show.
+        title: what was judged on what, as `camvid on val`.
+        run: the run folder, whose journal gives the training curves and whose `recipe.yaml` is
+            shown.
+
+    Raises:
+        OutputError: when the file cannot be written.
+    """
+    page = ""
+    for longest_side in LONGEST_SIDES:
+        page = render(evaluation, title=title, run=run, longest_side=longest_side)
+        if len(page.encode()) < MOST_BYTES:
+            break
+    try:
+        with atomic_file(path) as draft:
+            Path(draft).write_text(page, "utf-8")
+    except OSError as error:
+        raise OutputError(
+            f"{path}: the report cannot be written: {error.strerror}: choose another place "
+            "with --report"
+        ) from error
+
+
+def render(
+    evaluation: Evaluation, *, title: str, run: Path | None = None, longest_side: int = 480
+) -> str:
+    """The page as text; every name from outside is escaped."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    judged = sum(sum(row) for row in evaluation.confusion)
+    everything = judged + evaluation.void_pixels
+    level = evaluation.confidence_level
+    return environment.get_template(TEMPLATE).render(
+        title=title,
+        version=__version__,
+        date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
+        evaluation=evaluation,
+        judged=judged,
+        void_share=evaluation.void_pixels / everything if everything else 0.0,
+        level=None if level is None else f"{level:.0%}",
+        headline=report_views.headline(evaluation),
+        matrix=report_views.matrix_view(evaluation),
+        confusions=report_views.confusions(evaluation),
+        histogram=report_views.histogram(evaluation),
+        worst=report_views.gallery(evaluation.worst, longest_side),
+        best=report_views.gallery(evaluation.best, longest_side),
+        wrong_color=WRONG_COLOR,
+        image_rows=report_views.image_rows(evaluation),
+        images_left_out=evaluation.images > report_views.MOST_IMAGE_ROWS,
+        reliability=report_views.reliability_view(evaluation.reliability),
+        charts=[] if run is None else training_charts(run),
+        chart_width=charts.WIDTH,
+        chart_height=charts.HEIGHT,
+        chart_left=charts.LEFT,
+        model_facts=report_views.fact_pairs(evaluation.model),
+        data_facts=report_views.fact_pairs(evaluation.data),
+        speed_facts=_speed(evaluation),
+        environment_facts=report_views.fact_pairs(evaluation.environment),
+        recipe=None if run is None else _text(run / "recipe.yaml"),
+    )
+
+
+def _speed(evaluation: Evaluation) -> list[tuple[str, str]]:
+    speed = evaluation.speed
+    return [
+        ("seconds per image", f"{speed.mean_seconds:.4g} (median {speed.median_seconds:.4g})"),
+        ("images per second", f"{1 / speed.mean_seconds:.3g}" if speed.mean_seconds else "–"),
+        ("whole evaluation", f"{speed.total_seconds:.1f} s, reading of files included"),
+    ]
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text("utf-8", errors="replace")
+    except OSError:
+        return None
