@@ -22,7 +22,6 @@ from segscape.io.image_files import PIXEL_LIMIT, orientation_of
 from segscape.io.image_formats import DECODERS, open_image, refuse_bomb
 from segscape.io.label_coding import VOID_COLOR, LabelCoding
 from segscape.io.orientation import UPRIGHT, orient
-from segscape.io.pixel_values import to_bytes
 from segscape.io.png_chunks import GREY, PALETTE, PngHeader, read_png_header
 from segscape.structures import LabelMap, MaskFileError, OutputError, Size
 from segscape.structures.taxonomy import default_color
@@ -152,8 +151,14 @@ def _read_tiff(file: BinaryIO, path: Path, pixel_limit: int) -> NDArray[Any]:
             samples = page.read_samples(0, 0, *page.size)
             if page.samples == 1:
                 return samples[..., 0]
-            # Planes beside grey or colour are alpha or nothing known: only whole colours count.
-            return to_bytes(samples[..., :4], str(path), bits=page.bits)
+            if page.samples == 2:
+                return samples
+            if page.samples > 4 or samples.dtype != np.uint8:
+                raise MaskFileError(
+                    f"{path}: holds {page.samples} samples of {samples.dtype} per pixel, expected "
+                    "one id or 8-bit red, green, blue"
+                )
+            return samples
     file.seek(0)
     image = DECODERS["TIFF"](file)
     return _stored_values(image, path, None)
@@ -203,9 +208,13 @@ def _stored_values(image: ImageFile, path: Path, header: PngHeader | None) -> ND
 
 def _without_alpha(values: NDArray[Any], path: Path) -> NDArray[Any]:
     channels = values.shape[2]
-    if channels in (2, 4) and (values[..., -1] != values.dtype.type(255)).any():
+    if channels in (2, 4) and not _is_opaque(values[..., -1]):
         raise _partly_transparent(path)
     return values[..., 0] if channels <= 2 else values[..., :3]
+
+
+def _is_opaque(alpha: NDArray[Any]) -> bool:
+    return alpha.dtype.kind == "u" and bool((alpha == np.iinfo(alpha.dtype).max).all())
 
 
 def _partly_transparent(path: Path) -> MaskFileError:
