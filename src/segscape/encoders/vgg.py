@@ -54,9 +54,9 @@ class VGG16(nn.Module):
 
         with torch.device("meta"):  # the classifier's 123 million weights are never made
             definition = vgg16(weights=None)
-        features = definition.features.to_empty(device="cpu")
-        features[0] = nn.Conv2d(in_channels, 64, 3, padding=first_padding)
-        self.features = nn.Sequential(*features)
+        definition.features.to_empty(device="cpu")
+        first = nn.Conv2d(in_channels, 64, 3, padding=first_padding)
+        self.features = nn.Sequential(first, *list(definition.features.children())[1:])
         for module in self.features:
             if isinstance(module, nn.Conv2d):
                 # As torchvision initialises; to_empty left them undefined.

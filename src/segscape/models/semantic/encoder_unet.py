@@ -1,7 +1,7 @@
 """The padded U-Net over any encoder: what people use today under the name of U-Net.
 
-After O. Ronneberger, P. Fischer, T. Brox: U-Net, 2015, arXiv:1505.04597, with a
-classification network as its encoder, as in V. Iglovikov, A. Shvets: TernausNet, 2018, arXiv:1801.05746.
+After O. Ronneberger, P. Fischer, T. Brox: U-Net, 2015, arXiv:1505.04597, with a classification
+network as its encoder, as in V. Iglovikov, A. Shvets: TernausNet, 2018, arXiv:1801.05746.
 
 Differences from the paper: padded convolutions, so that output and input have one size; nearest
 upsampling in place of up-convolutions; batch normalisation; no convolutions at full resolution on
@@ -12,13 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from segscape.encoders import Encoder, build_encoder
 from segscape.layers.conv import ConvBatchNormReLU
+from segscape.layers.upsampled_conv import upsampled_conv
 from segscape.models.options import Count, PerChannel
 from segscape.models.outputs import SemanticOutputs
 from segscape.models.semantic_model import SemanticModel
@@ -41,10 +40,8 @@ class UpBlock(nn.Module):
         skip: Float[Tensor, "batch _ 2*height 2*width"] | None,
     ) -> Float[Tensor, "batch out 2*height 2*width"]:
         """The finer map."""
-        x = F.interpolate(x, scale_factor=2, mode="nearest")
-        if skip is not None:
-            x = torch.cat([x, skip], dim=1)
-        return self.conv2(self.conv1(x))
+        conv = self.conv1.conv
+        return self.conv2(self.conv1.activate(upsampled_conv(x, skip, conv.weight, conv.bias)))
 
 
 class EncoderUNet(SemanticModel):
