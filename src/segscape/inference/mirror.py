@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-import torch
-from jaxtyping import Int64, UInt8
+from jaxtyping import UInt8
 from torch import Tensor
 
+from segscape.layers.mirror import mirrored_positions
 from segscape.structures import Size
 
 
@@ -44,32 +44,19 @@ class TensorReader:
         return self.image[:, top : top + height, left : left + width]
 
 
-def reflected(start: int, count: int, length: int) -> Int64[Tensor, " count"]:
-    """Positions start, start + 1, ... folded back into 0..length-1 at the first and last pixel.
-
-    The border pixel itself is not repeated; beyond a whole length the fold goes on, so that any
-    reach works on any image, one pixel included.
-
-    >>> reflected(-2, 8, 3).tolist()
-    [2, 1, 0, 1, 2, 1, 0, 1]
-    """
-    period = max(2 * (length - 1), 1)
-    folded = torch.arange(start, start + count).remainder(period)
-    return torch.where(folded < length, folded, period - folded)
-
-
 def read_mirrored(
     reader: ImageReader, top: int, left: int, height: int, width: int
 ) -> UInt8[Tensor, "channel height width"]:
     """Read a window that may start before, and end beyond, the image.
 
+    >>> import torch
     >>> image = torch.arange(3, dtype=torch.uint8).expand(1, 1, 3)
     >>> read_mirrored(TensorReader(image), 0, -1, 1, 5).tolist()
     [[[1, 0, 1, 2, 1]]]
     """
     size = reader.size
-    rows = reflected(top, height, size.height)
-    columns = reflected(left, width, size.width)
+    rows = mirrored_positions(size.height, top, top + height)
+    columns = mirrored_positions(size.width, left, left + width)
     first_row, last_row = int(rows.min()), int(rows.max())
     first_column, last_column = int(columns.min()), int(columns.max())
     part = reader.read(

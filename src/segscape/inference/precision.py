@@ -1,0 +1,78 @@
+"""In which precision prediction runs: measured on this machine, not assumed.
+
+bf16 halves the memory traffic everywhere, but only units made for it (AMX and AVX512-BF16 on CPUs,
+tensor cores on GPUs) compute faster in it; elsewhere it is emulated and several times slower. Its
+eight bits of mantissa move a label only where two categories are nearly tied.
+"""
+
+from functools import cache
+from time import perf_counter
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from segscape.structures import StructureError
+
+Precision = Literal["auto", "fp32", "bf16"]
+# How much faster a probe must be before rounding is accepted; units made for it reach 2 and more,
+# emulation stays below 1, so the answer does not change from one start to the next.
+WORTHWHILE = 1.3
+
+
+def resolve_precision(wanted: str, device: torch.device) -> Literal["fp32", "bf16"]:
+    """Choose between fp32 and bf16.
+
+    Args:
+        wanted: "fp32", "bf16", or "auto" for what is faster on the device.
+        device: where prediction runs.
+
+    Raises:
+        StructureError: for another name.
+    """
+    if wanted == "auto":
+        return "bf16" if bf16_is_faster(device) else "fp32"
+    if wanted in ("fp32", "bf16"):
+        return wanted
+    raise StructureError(f"precision '{wanted}': choose one of {', '.join(get_args(Precision))}")
+
+
+@cache
+def bf16_is_faster(device: torch.device) -> bool:
+    """Time a convolution in both precisions, once per process and device (0.1 s on a CPU).
+
+    GPUs are not timed: those whose units know bf16 are all faster in it.
+    """
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu" or not torch.ops.mkldnn._is_mkldnn_bf16_supported():  # noqa: SLF001 - the one question
+        return False
+    fp32, bf16 = _fastest(torch.float32), _fastest(torch.bfloat16)
+    return bf16 * WORTHWHILE < fp32
+
+
+def _fastest(kind: torch.dtype) -> float:
+    """Seconds of the fastest of a few rounds: the others were disturbed by something else."""
+    images = torch.zeros(1, 64, 96, 128, dtype=kind).to(memory_format=torch.channels_last)
+    kernels = torch.zeros(64, 64, 3, 3, dtype=kind).to(memory_format=torch.channels_last)
+    return min(_round(images, kernels) for _ in range(6))
+
+
+def _round(images: Tensor, kernels: Tensor) -> float:
+    began = perf_counter()
+    F.conv2d(images, kernels, padding=1)
+    return perf_counter() - began
+
+
+def store_kernels(model: nn.Module, kind: torch.dtype) -> None:
+    """Store the weights of convolutions and linear layers in another precision, in place.
+
+    Autocast would otherwise convert them again at each call. Everything else, normalisation
+    included, keeps its precision.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            module.weight.data = module.weight.data.to(kind)
+            if module.bias is not None:
+                module.bias.data = module.bias.data.to(kind)

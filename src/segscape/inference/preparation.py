@@ -1,0 +1,62 @@
+"""What is done to a model once, before it predicts."""
+
+import copy
+import hashlib
+from typing import Literal
+
+import torch
+from torch import nn
+
+from segscape.inference.fusion import fuse_batch_norms
+from segscape.inference.precision import store_kernels
+from segscape.models.semantic_model import SemanticModel
+from segscape.structures import ImageBatch, Size, StructureError
+
+# The coarsest stride of common encoders.
+STRIDE = 32
+
+
+def prepared(
+    model: SemanticModel, device: torch.device, precision: Literal["fp32", "bf16"]
+) -> SemanticModel:
+    """A copy in evaluation mode: normalisations folded, kernels in their precision and layout."""
+    model = copy.deepcopy(model).eval().requires_grad_(False).to(device)
+    side = 2 * STRIDE
+    generator = torch.Generator().manual_seed(0)
+    example = torch.rand(1, model.in_channels, side, side, generator=generator).to(device)
+    batch = ImageBatch(example, (Size(side, side),))
+    fuse_batch_norms(model, lambda: model(batch).logits)
+    if precision == "bf16":
+        store_kernels(model, torch.bfloat16)
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            module.to(memory_format=torch.channels_last)
+    return model
+
+
+def resolve_device(wanted: str | torch.device) -> torch.device:
+    """The device of a name; "auto" is a GPU where there is one.
+
+    Raises:
+        StructureError: when this machine has no such device.
+    """
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(wanted)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        there = ["auto", "cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+        raise StructureError(
+            f"device '{wanted}' cannot be used on this machine: choose one of {', '.join(there)}"
+        ) from error
+    return device
+
+
+def fingerprint(model: SemanticModel) -> str:
+    """A name of all that a model knows: its weights, statistics and categories."""
+    digest = hashlib.sha256(repr((type(model).__name__, model.taxonomy)).encode())
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

@@ -1,0 +1,286 @@
+"""A trained network as one callable: image in, label map out."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float, Integer, UInt8
+from torch import Tensor
+
+from segscape.inference.blending import BlendingWindow, hann
+from segscape.inference.flips import average_views, refuse_scales
+from segscape.inference.mirror import ImageReader
+from segscape.inference.precision import Precision, resolve_precision
+from segscape.inference.preparation import STRIDE, fingerprint, prepared, resolve_device
+from segscape.inference.refinement import Refiner
+from segscape.inference.run_folder import model_folder
+from segscape.inference.tiling import tiled, tiled_labels
+from segscape.models.model_files import load_model
+from segscape.models.semantic_model import SemanticModel
+from segscape.structures import (
+    CheckpointError,
+    ImageBatch,
+    InstanceSet,
+    LabelMap,
+    PanopticMap,
+    Partition,
+    SegscapeError,
+    Size,
+    StructureError,
+    Taxonomy,
+)
+
+# Up to here an image is scored whole unless a tile is given: 2,048 x 2,048 pixels.
+WHOLE = 2048 * 2048
+DEFAULT_TILE = Size(1024, 1024)
+
+
+@runtime_checkable
+class Segment(Protocol):
+    """What the command line, the web page and export know: an image in, regions out."""
+
+    def __call__(
+        self, image: UInt8[Tensor, "channel height width"], /
+    ) -> Partition | LabelMap | InstanceSet | PanopticMap:
+        """Segment one image of 0..255."""
+        ...
+
+
+class Segmenter:
+    """A semantic network with all that prediction needs: tiles, flips, scales, precision.
+
+    The model is copied, put into evaluation mode, its batch normalisations folded into its
+    convolutions where that is exact, and its memory laid out channels last; the given one may go
+    on learning.
+
+    Args:
+        model: a semantic network.
+        tile: the largest window in pixels that is scored at once. None scores images of up to 4
+            megapixels whole and larger ones in windows of 1,024 x 1,024.
+        overlap: pixels that neighbouring windows share; None for an eighth of the tile.
+        flips: whether to average with the left-right mirror image: twice the time.
+        scales: factors of the image's size over which to average: each costs its square.
+        refiner: applied to the scores of the image, or of each window.
+        precision: "fp32", "bf16", or "auto" for bf16 where it is measured to be faster.
+        device: "cpu", "cuda", "cuda:1" ..., or "auto" for a GPU where there is one.
+        window: the blending weights of windows.
+
+    Raises:
+        StructureError: when an option cannot be used.
+    """
+
+    def __init__(
+        self,
+        model: SemanticModel,
+        *,
+        tile: Size | None = None,
+        overlap: int | None = None,
+        flips: bool = False,
+        scales: Sequence[float] = (1.0,),
+        refiner: Refiner | None = None,
+        precision: Precision = "auto",
+        device: str | torch.device = "auto",
+        window: BlendingWindow = hann,
+    ) -> None:
+        refuse_scales(scales)
+        self.device = resolve_device(device)
+        self.precision = resolve_precision(precision, self.device)
+        self.tile = tile
+        self.overlap = min(tile or DEFAULT_TILE) // 8 if overlap is None else overlap
+        self.flips = flips
+        self.scales = tuple(scales)
+        self.refiner = refiner
+        self.window = window
+        self.fingerprint = fingerprint(model)
+        self._refuse_tile()
+        self._model = prepared(model, self.device, self.precision)
+
+    @classmethod
+    def load(
+        cls,
+        folder: str | Path,
+        *,
+        tile: Size | None = None,
+        overlap: int | None = None,
+        flips: bool = False,
+        scales: Sequence[float] = (1.0,),
+        refiner: Refiner | None = None,
+        precision: Precision = "auto",
+        device: str | torch.device = "auto",
+        window: BlendingWindow = hann,
+    ) -> "Segmenter":
+        """Load from a run folder, which holds `model/`, or from such a model folder.
+
+        Raises:
+            CheckpointError: when there is no model, it is damaged, or it is not a semantic one.
+            StructureError: when an option cannot be used.
+        """
+        model = load_model(model_folder(folder))
+        if not isinstance(model, SemanticModel):
+            raise CheckpointError(
+                f"{folder}: holds a {type(model).__name__}, expected a semantic network"
+            )
+        return cls(
+            model,
+            tile=tile,
+            overlap=overlap,
+            flips=flips,
+            scales=scales,
+            refiner=refiner,
+            precision=precision,
+            device=device,
+            window=window,
+        )
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """What the labels mean."""
+        return self._model.taxonomy
+
+    @property
+    def options(self) -> dict[str, object]:
+        """All that the labels depend on besides model and image, as plain values."""
+        return {
+            "tile": None if self.tile is None else list(self.tile),
+            "overlap": self.overlap,
+            "window": getattr(self.window, "__name__", type(self.window).__name__),
+            "flips": self.flips,
+            "scales": list(self.scales),
+            "refiner": None if self.refiner is None else repr(self.refiner),
+            "precision": self.precision,
+        }
+
+    def __call__(self, image: UInt8[Tensor, "channel height width"]) -> LabelMap:
+        """Label one image of 0..255.
+
+        Raises:
+            SegscapeError: when a window does not fit into memory.
+        """
+        return self.batch([image])[0]
+
+    def batch(self, images: Sequence[UInt8[Tensor, "channel _ _"]]) -> list[LabelMap]:
+        """Label several images; those of one size are scored together.
+
+        Images of different sizes are not padded to one: the result of an image does not depend on
+        its company.
+
+        Raises:
+            SegscapeError: when the batch or a window does not fit into memory.
+        """
+        results: list[LabelMap | None] = [None] * len(images)
+        groups: dict[torch.Size, list[int]] = {}
+        for index, image in enumerate(images):
+            if self.is_whole(Size(*image.shape[1:])):
+                groups.setdefault(image.shape, []).append(index)
+            else:
+                labels = torch.cat([band for _, band in self.bands(image)])
+                results[index] = LabelMap(labels, self.taxonomy)
+        for indices in groups.values():
+            scores = self._rank(torch.stack([images[index] for index in indices]))
+            for index, one in zip(indices, scores, strict=True):
+                label_map = LabelMap.from_scores(one, self.taxonomy)
+                results[index] = LabelMap(label_map.labels.cpu(), self.taxonomy)
+        return [result for result in results if result is not None]
+
+    def scores(
+        self, image: UInt8[Tensor, "channel height width"]
+    ) -> Float[Tensor, "category height width"]:
+        """Softmax probabilities in [0, 1] of one image of 0..255, in fp32, on the CPU.
+
+        Raises:
+            SegscapeError: when the scores do not fit into memory.
+        """
+        if self.is_whole(Size(*image.shape[1:])):
+            return self._score(image).cpu()
+        return tiled(
+            self._score,
+            image,
+            tile=self.tile or DEFAULT_TILE,
+            overlap=self.overlap,
+            window=self.window,
+            align=STRIDE,
+        ).cpu()
+
+    def bands(
+        self, image: ImageReader | UInt8[Tensor, "channel height width"]
+    ) -> Iterator[tuple[int, Integer[Tensor, "band width"]]]:
+        """Label an image of any size in memory bounded by the tile: first row and labels of bands.
+
+        Raises:
+            SegscapeError: when a window does not fit into memory.
+        """
+        return tiled_labels(
+            self._score,
+            image,
+            tile=self.tile or DEFAULT_TILE,
+            overlap=self.overlap,
+            window=self.window,
+            align=STRIDE,
+        )
+
+    def is_whole(self, size: Size) -> bool:
+        """Whether an image of this size is scored at once, not in windows."""
+        if self.tile is None:
+            return size.height * size.width <= WHOLE
+        return size.height <= self.tile.height and size.width <= self.tile.width
+
+    def _score(
+        self, image: UInt8[Tensor, "channel height width"]
+    ) -> Float[Tensor, "category height width"]:
+        scores = average_views(
+            self._probabilities, image[None], flips=self.flips, scales=self.scales
+        )[0]
+        return scores if self.refiner is None else self.refiner(image, scores)
+
+    def _rank(
+        self, images: UInt8[Tensor, "batch channel height width"]
+    ) -> Float[Tensor, "batch category height width"]:
+        """Maps whose highest category is the label: logits are enough where nothing is averaged."""
+        if self.refiner is not None:
+            return torch.stack([self._score(image) for image in images])
+        if self.flips or self.scales != (1.0,):
+            return average_views(self._probabilities, images, flips=self.flips, scales=self.scales)
+        return self._logits(images)
+
+    def _probabilities(
+        self, images: UInt8[Tensor, "batch channel height width"]
+    ) -> Float[Tensor, "batch category height width"]:
+        return self._logits(images).softmax(1)
+
+    def _logits(
+        self, images: UInt8[Tensor, "batch channel height width"]
+    ) -> Float[Tensor, "batch category height width"]:
+        size = Size(*images.shape[2:])
+        try:
+            with (
+                torch.inference_mode(),
+                torch.autocast(
+                    self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"
+                ),
+            ):
+                pixels = images.to(self.device, non_blocking=True).float().div_(255)
+                pixels = pixels.contiguous(memory_format=torch.channels_last)
+                outputs = self._model(ImageBatch(pixels, (size,) * len(images)))
+        except (RuntimeError, MemoryError) as error:
+            if _is_out_of_memory(error):
+                raise SegscapeError(
+                    f"{len(images)} x {size.height} x {size.width} pixels at once need more memory "
+                    "than there is: give a smaller --tile, as 512"
+                ) from error
+            raise
+        # A copy made outside inference mode is an ordinary tensor, which callers may change.
+        return outputs.logits.to(torch.float32, copy=True)
+
+    def _refuse_tile(self) -> None:
+        tile = self.tile or DEFAULT_TILE
+        if min(tile) < 1 or not 0 <= 2 * self.overlap <= min(tile):
+            raise StructureError(
+                f"tile {tile.height} x {tile.width} with overlap {self.overlap}: give a tile of at "
+                "least 1 x 1 pixels and an overlap between 0 and half its shorter side"
+            )
+
+
+def _is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
+    known = ("DefaultCPUAllocator", "out of memory", "can't allocate memory")
+    return isinstance(error, MemoryError) or any(words in str(error) for words in known)
