@@ -28,16 +28,10 @@ class ConvBatchNormReLU(nn.Module):
             bias=False,
         )
         nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")
-        self.norm: nn.Module = nn.BatchNorm2d(out_channels)
+        self.norm = nn.BatchNorm2d(out_channels)
 
     def forward(
         self, x: Float[Tensor, "batch _ height width"]
     ) -> Float[Tensor, "batch out height width"]:
         """The activated map, of the input's size."""
-        return self.activate(self.conv(x))
-
-    def activate(
-        self, x: Float[Tensor, "batch out height width"]
-    ) -> Float[Tensor, "batch out height width"]:
-        """Normalise and activate what the convolution gave, however it was computed."""
-        return F.relu(self.norm(x), inplace=True)
+        return F.relu(self.norm(self.conv(x)), inplace=True)

@@ -51,13 +51,11 @@ class SemanticModel(Model[SemanticOutputs, SemanticTarget, LabelMap]):
         criteria: the terms of the loss, plain cross entropy unless a recipe sets others.
         auxiliary_weight: weight of each auxiliary head's loss.
         pad_to: images are padded right and bottom to a multiple of this by repeating their border.
-        precision: of the weights; normalised images are rounded to it.
     """
 
     criteria: Sequence[WeightedLoss] = (WeightedLoss("cross_entropy", cross_entropy),)
     auxiliary_weight: float = 0.4
     pad_to: int = 1
-    precision: torch.dtype = torch.float32
 
     def __init__(
         self,
@@ -81,8 +79,7 @@ class SemanticModel(Model[SemanticOutputs, SemanticTarget, LabelMap]):
             # One image that small is a single pixel on the coarsest map, of which batch
             # normalisation cannot take a variance.
             padded = Size(padded.height, padded.width + self.pad_to)
-        pixels = repeat_border(self.normalize(images.pixels), images.sizes, padded)
-        outputs = self.score(pixels.to(self.precision))
+        outputs = self.score(repeat_border(self.normalize(images.pixels), images.sizes, padded))
         if padded == (height, width):
             return outputs
         return SemanticOutputs(

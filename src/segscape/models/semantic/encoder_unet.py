@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from segscape.encoders import Encoder, build_encoder
 from segscape.layers.conv import ConvBatchNormReLU
-from segscape.layers.upsampled_conv import upsampled_conv
+from segscape.layers.upsampled_conv import UpsampledConv2d
 from segscape.models.options import Count, PerChannel
 from segscape.models.outputs import SemanticOutputs
 from segscape.models.semantic_model import SemanticModel
@@ -31,7 +32,8 @@ class UpBlock(nn.Module):
 
     def __init__(self, in_channels: int, skip_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.conv1 = ConvBatchNormReLU(in_channels + skip_channels, out_channels)
+        self.conv1 = UpsampledConv2d(in_channels, skip_channels, out_channels)
+        self.norm1 = nn.BatchNorm2d(out_channels)
         self.conv2 = ConvBatchNormReLU(out_channels, out_channels)
 
     def forward(
@@ -40,8 +42,7 @@ class UpBlock(nn.Module):
         skip: Float[Tensor, "batch _ 2*height 2*width"] | None,
     ) -> Float[Tensor, "batch out 2*height 2*width"]:
         """The finer map."""
-        conv = self.conv1.conv
-        return self.conv2(self.conv1.activate(upsampled_conv(x, skip, conv.weight, conv.bias)))
+        return self.conv2(F.relu(self.norm1(self.conv1(x, skip)), inplace=True))
 
 
 class EncoderUNet(SemanticModel):

@@ -100,7 +100,7 @@ class UNet(SemanticModel):
             ]
             for image, size in zip(pixels, images.sizes, strict=True)
         ]
-        outputs = self.score(torch.stack(tiles).to(self.precision))
+        outputs = self.score(torch.stack(tiles))
         return SemanticOutputs(outputs.logits[:, :, :height, :width])
 
     def score(self, pixels: Float[Tensor, "batch channel height width"]) -> SemanticOutputs:
