@@ -145,7 +145,7 @@ def _decade_steps(low: float, high: float) -> list[float]:
 
 
 def _steps(low: float, high: float, about: int) -> list[float]:
-    """Round numbers that cover low..high in about so many steps of 1, 2 or 5 times a power of 10."""
+    """Cover low..high by round numbers, in about so many steps of 1, 2 or 5 x a power of 10."""
     rough = (high - low) / about
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)

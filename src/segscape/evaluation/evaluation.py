@@ -1,122 +1,30 @@
-"""What an evaluation found, as plain numbers that need neither the model nor the data again."""
+"""What an evaluation found: the command line, the JSON file and the report only show it."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from math import isnan
 from typing import Any
 
 from jaxtyping import UInt8
 from torch import Tensor
 
+from segscape.metrics.bootstrap import ConfidenceIntervals, Interval
+from segscape.metrics.calibration import CalibrationScores
+from segscape.metrics.scores import ImageScores, SegmentationScores
 from segscape.structures import LabelMap, Taxonomy
 
 Fact = str | int | float | bool | None
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A number with the interval that images drawn anew would leave it in.
-
-    Args:
-        value: in [0, 1]; None where the number is not defined, as the IoU of an absent category.
-        low: lower end of the interval, None where there is none.
-        high: upper end.
-    """
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-
-
-@dataclass(frozen=True)
-class CategoryResult:
-    """How one category was met.
-
-    Args:
-        name: as in the data set's taxonomy.
-        color: red, green, blue in 0..255.
-        truth_pixels: judged pixels that are this category.
-        predicted_pixels: judged pixels that were called this category.
-        iou: intersection over union.
-        precision: share of the called pixels that are right.
-        recall: share of the true pixels that were found.
-        f1: harmonic mean of the two, the same number as Dice.
-        accuracy: the category's pixel accuracy of the FCN paper, which equals recall.
-    """
-
-    name: str
-    color: tuple[int, int, int]
-    truth_pixels: int
-    predicted_pixels: int
-    iou: Estimate
-    precision: Estimate
-    recall: Estimate
-    f1: Estimate
-    accuracy: Estimate
-
-    @property
-    def is_absent(self) -> bool:
-        """Whether the truth holds no pixel of this category."""
-        return self.truth_pixels == 0
-
-
-@dataclass(frozen=True)
-class ImageResult:
-    """How one image was met.
-
-    Args:
-        key: the image's name within the data set.
-        miou: mean IoU over the categories of this image, None when all of it is void.
-        pixel_accuracy: share of the judged pixels that are right, None likewise.
-        judged_pixels: pixels that are not void in the truth.
-    """
-
-    key: str
-    miou: float | None
-    pixel_accuracy: float | None
-    judged_pixels: int
-
-
-@dataclass(frozen=True)
 class Example:
     """An image kept for the report, made small, with its truth and its prediction."""
 
-    result: ImageResult
+    key: str
+    scores: ImageScores
     image: UInt8[Tensor, "channel height width"]
     prediction: LabelMap
     target: LabelMap
-
-
-@dataclass(frozen=True)
-class ReliabilityBin:
-    """The pixels whose highest score fell between two bounds.
-
-    Args:
-        low: lower bound of the scores.
-        high: upper bound.
-        pixels: how many.
-        confidence: their mean score, None for an empty bin.
-        accuracy: the share of them that is right, None for an empty bin.
-    """
-
-    low: float
-    high: float
-    pixels: int
-    confidence: float | None
-    accuracy: float | None
-
-
-@dataclass(frozen=True)
-class Reliability:
-    """Whether scores can be read as probabilities.
-
-    Args:
-        bins: from low to high scores.
-        expected_calibration_error: mean gap of confidence and accuracy, weighted by pixels, in
-            [0, 1] (Guo et al. 2017, arXiv:1706.04599, equation 3).
-    """
-
-    bins: tuple[ReliabilityBin, ...]
-    expected_calibration_error: float | None
 
 
 @dataclass(frozen=True)
@@ -134,23 +42,19 @@ class Speed:
     total_seconds: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evaluation:
-    """All that was found; the command line, the JSON file and the report only show it.
+    """All that was found.
 
     Args:
-        taxonomy: of the data set; rows and columns of the confusion matrix follow it.
-        images: how many were judged.
-        metrics: the overall numbers, by their names in the JSON file.
-        categories: one per category, in the order of the taxonomy.
-        confusion: pixels by truth (row) and prediction (column).
+        taxonomy: of the data set; the scores follow its order.
+        scores: the numbers.
+        intervals: how far they would move with other images, None when not asked for.
+        calibration: whether scores can be read as probabilities, None when not asked for.
         void_pixels: pixels the truth ignores: not judged.
-        image_results: one per image, sorted by key.
         worst: images of the lowest mean IoU, worst first.
         best: images of the highest, best first; no image is in both.
-        reliability: None when scores were not asked for.
         speed: how long it took.
-        confidence_level: of all intervals, as 0.95; None when none were computed.
         rules: how the numbers are defined, in sentences.
         data: which images these were, for people.
         model: which model this was, for people.
@@ -158,60 +62,51 @@ class Evaluation:
     """
 
     taxonomy: Taxonomy
-    images: int
-    metrics: Mapping[str, Estimate]
-    categories: tuple[CategoryResult, ...]
-    confusion: tuple[tuple[int, ...], ...]
+    scores: SegmentationScores
+    intervals: ConfidenceIntervals | None
+    calibration: CalibrationScores | None
     void_pixels: int
-    image_results: tuple[ImageResult, ...]
     worst: tuple[Example, ...]
     best: tuple[Example, ...]
-    reliability: Reliability | None
     speed: Speed
-    confidence_level: float | None
     rules: tuple[str, ...]
     data: Mapping[str, Fact]
     model: Mapping[str, Fact]
     environment: Mapping[str, Fact]
 
-    def to_json(self) -> dict[str, Any]:
-        """Everything but the pictures, as dicts and lists; numbers not defined are null.
+    @property
+    def images(self) -> int:
+        """How many images were judged."""
+        return self.scores.images
 
-        `metrics` and `per_class` hold plain numbers; their intervals stand in `intervals`, which
-        mirrors the two.
-        """
-        return {
-            "task": "semantic",
-            "images": self.images,
-            "metrics": {name: number.value for name, number in self.metrics.items()},
-            "per_class": [
-                {"name": category.name} | {name: number.value for name, number in _scores(category)}
-                for category in self.categories
-            ],
-            "intervals": {
-                "confidence_level": self.confidence_level,
-                "metrics": {name: _interval(number) for name, number in self.metrics.items()},
-                "per_class": [
-                    {"name": category.name}
-                    | {name: _interval(number) for name, number in _scores(category)}
-                    for category in self.categories
-                ],
-            },
+    @property
+    def judged_pixels(self) -> int:
+        """Pixels that are not void in the truth."""
+        return int(self.scores.matrix.sum())
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the pictures, as dicts and lists; numbers not defined are null."""
+        categories = self.scores.per_class
+        return self.scores.to_json() | {
+            "intervals": None if self.intervals is None else self._intervals(self.intervals),
             "pixels": {
-                "judged": sum(sum(row) for row in self.confusion),
+                "judged": self.judged_pixels,
                 "void": self.void_pixels,
-                "truth": {c.name: c.truth_pixels for c in self.categories},
-                "predicted": {c.name: c.predicted_pixels for c in self.categories},
+                "truth": {category.name: category.support for category in categories},
+                "predicted": {category.name: category.predicted for category in categories},
             },
-            "absent": [category.name for category in self.categories if category.is_absent],
+            "absent_from_truth": [c.name for c in categories if c.support == 0],
             "confusion": {
-                "classes": list(self.taxonomy.names),
                 "rows": "truth",
-                "columns": "prediction",
-                "pixels": [list(row) for row in self.confusion],
+                "columns": "prediction; the last is void",
+                "classes": list(self.taxonomy.names),
+                "pixels": self.scores.matrix.tolist(),
             },
-            "per_image": [asdict(result) for result in self.image_results],
-            "calibration": None if self.reliability is None else asdict(self.reliability),
+            "per_image": [
+                {"key": key} | _plain(asdict(scores))
+                for key, scores in self.scores.per_image().items()
+            ],
+            "calibration": None if self.calibration is None else _plain(asdict(self.calibration)),
             "speed": asdict(self.speed),
             "rules": list(self.rules),
             "data": dict(self.data),
@@ -219,16 +114,29 @@ class Evaluation:
             "environment": dict(self.environment),
         }
 
+    def _intervals(self, intervals: ConfidenceIntervals) -> dict[str, Any]:
+        return {
+            "level": intervals.level,
+            "samples": intervals.samples,
+            "miou": _bounds(intervals.miou),
+            "pixel_accuracy": _bounds(intervals.pixel_accuracy),
+            "iou": {
+                name: _bounds(interval)
+                for name, interval in zip(self.taxonomy.names, intervals.class_iou, strict=True)
+            },
+        }
 
-def _scores(category: CategoryResult) -> list[tuple[str, Estimate]]:
-    return [
-        ("iou", category.iou),
-        ("precision", category.precision),
-        ("recall", category.recall),
-        ("f1", category.f1),
-        ("accuracy", category.accuracy),
-    ]
+
+def _bounds(interval: Interval) -> list[float] | None:
+    return None if isnan(interval.low) else [interval.low, interval.high]
 
 
-def _interval(number: Estimate) -> list[float] | None:
-    return None if number.low is None or number.high is None else [number.low, number.high]
+def _plain(value: object) -> Any:  # noqa: ANN401 - JSON's values have no common type
+    """JSON has no nan: null stands for it."""
+    if isinstance(value, float) and isnan(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return value

@@ -1,6 +1,7 @@
 """The report: one HTML file that holds everything and asks nothing of the network."""
 
 from datetime import datetime
+from math import isnan
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -10,7 +11,6 @@ from segscape.evaluation import charts, report_views
 from segscape.evaluation.curves import training_charts
 from segscape.evaluation.evaluation import Evaluation
 from segscape.io.atomic import atomic_file
-from segscape.structures import OutputError
 from segscape.visualize.overlay import WRONG_COLOR
 
 TEMPLATE = "report.html.jinja"
@@ -39,14 +39,8 @@ def write_report(
         page = render(evaluation, title=title, run=run, longest_side=longest_side)
         if len(page.encode()) < MOST_BYTES:
             break
-    try:
-        with atomic_file(path) as draft:
-            Path(draft).write_text(page, "utf-8")
-    except OSError as error:
-        raise OutputError(
-            f"{path}: the report cannot be written: {error.strerror}: choose another place "
-            "with --report"
-        ) from error
+    with atomic_file(path) as draft:
+        draft.write_text(page, "utf-8")
 
 
 def render(
@@ -60,18 +54,18 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    judged = sum(sum(row) for row in evaluation.confusion)
-    everything = judged + evaluation.void_pixels
-    level = evaluation.confidence_level
+    everything = evaluation.judged_pixels + evaluation.void_pixels
+    intervals, calibration = evaluation.intervals, evaluation.calibration
     return environment.get_template(TEMPLATE).render(
         title=title,
         version=__version__,
         date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         evaluation=evaluation,
-        judged=judged,
+        judged=evaluation.judged_pixels,
         void_share=evaluation.void_pixels / everything if everything else 0.0,
-        level=None if level is None else f"{level:.0%}",
+        level=None if intervals is None else f"{intervals.level:.0%}",
         headline=report_views.headline(evaluation),
+        categories=report_views.category_rows(evaluation),
         matrix=report_views.matrix_view(evaluation),
         confusions=report_views.confusions(evaluation),
         histogram=report_views.histogram(evaluation),
@@ -80,7 +74,12 @@ def render(
         wrong_color=WRONG_COLOR,
         image_rows=report_views.image_rows(evaluation),
         images_left_out=evaluation.images > report_views.MOST_IMAGE_ROWS,
-        reliability=report_views.reliability_view(evaluation.reliability),
+        reliability=report_views.reliability_view(calibration),
+        calibration_error=(
+            None
+            if calibration is None or isnan(calibration.expected_calibration_error)
+            else calibration.expected_calibration_error
+        ),
         charts=[] if run is None else training_charts(run),
         chart_width=charts.WIDTH,
         chart_height=charts.HEIGHT,
@@ -97,7 +96,7 @@ def _speed(evaluation: Evaluation) -> list[tuple[str, str]]:
     speed = evaluation.speed
     return [
         ("seconds per image", f"{speed.mean_seconds:.4g} (median {speed.median_seconds:.4g})"),
-        ("images per second", f"{1 / speed.mean_seconds:.3g}" if speed.mean_seconds else "–"),
+        ("images per second", f"{1 / speed.mean_seconds:.3g}" if speed.mean_seconds else "-"),
         ("whole evaluation", f"{speed.total_seconds:.1f} s, reading of files included"),
     ]
 

@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isnan
 from typing import Any
 
-from segscape.evaluation.evaluation import Estimate, Evaluation, Example, Fact, Reliability
+from segscape.evaluation.evaluation import Evaluation, Example, Fact
 from segscape.evaluation.pictures import data_uri
+from segscape.metrics.bootstrap import Interval
+from segscape.metrics.calibration import CalibrationScores
+from segscape.metrics.scores import ClassScores
 from segscape.visualize.figures import as_rgb, smaller, smaller_labels
 from segscape.visualize.overlay import difference, paint
 
@@ -23,6 +27,48 @@ HEADLINE = {
 }
 
 
+NOTES = {
+    "mean_pixel_accuracy": "mean recall of the categories",
+    "mean_dice": "mean over the categories",
+    "frequency_weighted_iou": "weighted by pixels",
+}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number in [0, 1], None where it is not defined, and its interval where there is one."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+    @classmethod
+    def of(cls, value: float, interval: Interval | None = None) -> "Estimate":
+        """With None for nan."""
+        known = None if isnan(value) else value
+        if known is None or interval is None or isnan(interval.low):
+            return cls(known)
+        return cls(known, interval.low, interval.high)
+
+
+@dataclass(frozen=True)
+class CategoryRow:
+    """A row of the table of categories."""
+
+    name: str
+    color: tuple[int, int, int]
+    truth_pixels: int
+    iou: Estimate
+    precision: Estimate
+    recall: Estimate
+    f1: Estimate
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether the truth holds no pixel of this category."""
+        return self.truth_pixels == 0
+
+
 @dataclass(frozen=True)
 class Confusion:
     """One kind of error: `truth` called `prediction`."""
@@ -36,16 +82,44 @@ class Confusion:
 
 def headline(evaluation: Evaluation) -> list[dict[str, Any]]:
     """The overall numbers that lead the page, the mIoU first."""
+    intervals = evaluation.intervals
+    known = (
+        {}
+        if intervals is None
+        else {"miou": intervals.miou, "pixel_accuracy": intervals.pixel_accuracy}
+    )
     return [
-        {"label": label, "estimate": evaluation.metrics[name], "note": "no interval"}
+        {
+            "label": label,
+            "estimate": Estimate.of(getattr(evaluation.scores, name), known.get(name)),
+            "note": NOTES.get(name, ""),
+        }
         for name, label in HEADLINE.items()
-        if name in evaluation.metrics
     ]
 
 
+def category_rows(evaluation: Evaluation) -> list[CategoryRow]:
+    """The categories with their numbers, in the order of the taxonomy."""
+    intervals = evaluation.intervals
+
+    def row(position: int, scores: ClassScores) -> CategoryRow:
+        return CategoryRow(
+            scores.name,
+            evaluation.taxonomy.categories[position].color,
+            scores.support,
+            Estimate.of(scores.iou, None if intervals is None else intervals.class_iou[position]),
+            Estimate.of(scores.precision),
+            Estimate.of(scores.recall),
+            Estimate.of(scores.f1),
+        )
+
+    return [row(i, scores) for i, scores in enumerate(evaluation.scores.per_class)]
+
+
 def confusions(evaluation: Evaluation) -> list[Confusion]:
-    """The errors with the most pixels, most first."""
-    matrix, names = evaluation.confusion, evaluation.taxonomy.names
+    """The errors with the most pixels, most first; the last column is no category at all."""
+    matrix = evaluation.scores.matrix.tolist()
+    names = [*evaluation.taxonomy.names, "nothing"]
     errors = sum(n for i, row in enumerate(matrix) for j, n in enumerate(row) if i != j)
     pairs = [
         Confusion(names[i], names[j], n, n / sum(row), n / errors)
@@ -58,12 +132,14 @@ def confusions(evaluation: Evaluation) -> list[Confusion]:
 
 def matrix_view(evaluation: Evaluation) -> dict[str, Any]:
     """The confusion matrix, by rows and by columns; of many categories the most confused ones."""
-    matrix, names = evaluation.confusion, evaluation.taxonomy.names
+    matrix, names = evaluation.scores.matrix.tolist(), [*evaluation.taxonomy.names, "nothing"]
     truth = [sum(row) for row in matrix]
     predicted = [sum(column) for column in zip(*matrix, strict=True)]
-    wrong = [truth[i] + predicted[i] - 2 * matrix[i][i] for i in range(len(names))]
-    worst = sorted(range(len(names)), key=lambda i: -wrong[i])[:MOST_MATRIX_CATEGORIES]
-    shown = sorted(worst)
+    count = len(truth)
+    wrong = [truth[i] + predicted[i] - 2 * matrix[i][i] for i in range(count)]
+    worst = sorted(range(count), key=lambda i: -wrong[i])[:MOST_MATRIX_CATEGORIES]
+    rows = sorted(worst)
+    columns = rows + ([count] if predicted[count] else [])
 
     def cell(i: int, j: int) -> dict[str, str]:
         pixels = matrix[i][j]
@@ -86,9 +162,9 @@ def matrix_view(evaluation: Evaluation) -> dict[str, Any]:
         }
 
     return {
-        "names": [names[i] for i in shown],
-        "left_out": len(names) - len(shown),
-        "rows": [{"name": names[i], "cells": [cell(i, j) for j in shown]} for i in shown],
+        "names": [names[j] for j in columns],
+        "left_out": count - len(rows),
+        "rows": [{"name": names[i], "cells": [cell(i, j) for j in columns]} for i in rows],
     }
 
 
@@ -98,7 +174,8 @@ def _percent_text(share: float) -> str:
 
 def histogram(evaluation: Evaluation) -> list[dict[str, Any]]:
     """How the images' mean IoU is spread, in bins from 0 to 1; empty for fewer than two images."""
-    values = [result.miou for result in evaluation.image_results if result.miou is not None]
+    values = [scores.miou for scores in evaluation.scores.per_image().values()]
+    values = [value for value in values if not isnan(value)]
     if len(values) < 2:
         return []
     counts = [0] * HISTOGRAM_BINS
@@ -130,9 +207,9 @@ def _example(example: Example, longest_side: int) -> dict[str, Any]:
         "difference": difference(prediction, target),
     }
     return {
-        "key": example.result.key,
-        "miou": example.result.miou,
-        "pixel_accuracy": example.result.pixel_accuracy,
+        "key": example.key,
+        "miou": example.scores.miou,
+        "pixel_accuracy": example.scores.pixel_accuracy,
         "height": image.shape[1],
         "width": image.shape[2],
         "pictures": [
@@ -142,35 +219,42 @@ def _example(example: Example, longest_side: int) -> dict[str, Any]:
     }
 
 
-def image_rows(evaluation: Evaluation) -> list[Any]:
+def image_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
     """The images' numbers, worst first, all-void images last."""
-    ordered = sorted(
-        evaluation.image_results,
-        key=lambda result: (result.miou is None, result.miou or 0.0, result.key),
-    )
-    return ordered[:MOST_IMAGE_ROWS]
+    rows: list[dict[str, Any]] = [
+        {
+            "key": key,
+            "miou": None if isnan(scores.miou) else scores.miou,
+            "pixel_accuracy": None if isnan(scores.pixel_accuracy) else scores.pixel_accuracy,
+            "judged_pixels": scores.judged_pixels,
+        }
+        for key, scores in evaluation.scores.per_image().items()
+    ]
+    rows.sort(key=lambda row: (row["miou"] is None, row["miou"] or 0.0, row["key"]))
+    return rows[:MOST_IMAGE_ROWS]
 
 
-def reliability_view(reliability: Reliability | None) -> list[dict[str, Any]]:
+def reliability_view(calibration: CalibrationScores | None) -> list[dict[str, Any]]:
     """The bins of the reliability diagram in the coordinates of its drawing, 380 x 380."""
-    if reliability is None:
+    if calibration is None:
         return []
-    total = sum(bin_.pixels for bin_ in reliability.bins) or 1
-    most = max((bin_.pixels for bin_ in reliability.bins), default=1) or 1
+    counts = [bin_.pixels for bin_ in calibration.table]
+    total, most = max(sum(counts), 1), max(*counts, 1)
     views: list[dict[str, Any]] = []
-    for bin_ in reliability.bins:
-        accuracy = bin_.accuracy or 0.0
+    for bin_ in calibration.table:
+        empty = bin_.pixels == 0
+        accuracy, confidence = (0.0, 0.0) if empty else (bin_.accuracy, bin_.confidence)
         words = f"scores {bin_.low:.2f} to {bin_.high:.2f}: {bin_.pixels / total:.1%} of pixels"
-        if bin_.accuracy is not None and bin_.confidence is not None:
-            words += f", mean score {bin_.confidence:.1%}, right {bin_.accuracy:.1%}"
+        if not empty:
+            words += f", mean score {confidence:.1%}, right {accuracy:.1%}"
         views.append(
             {
+                "empty": empty,
                 "x": round(46 + bin_.low * 320 + 1, 1),
                 "width": round((bin_.high - bin_.low) * 320 - 2, 1),
                 "y": round(300 - accuracy * 288, 1),
                 "height": round(accuracy * 288, 1),
-                "accuracy": bin_.accuracy,
-                "dot_x": round(46 + (bin_.confidence or 0.0) * 320, 1),
+                "dot_x": round(46 + confidence * 320, 1),
                 "count_height": round(28 * bin_.pixels / most, 1),
                 "words": words,
             }
@@ -193,8 +277,3 @@ def _fact_text(value: Fact) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def has_intervals(numbers: Mapping[str, Estimate]) -> bool:
-    """Whether any number comes with an interval."""
-    return any(number.low is not None for number in numbers.values())

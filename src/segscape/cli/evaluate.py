@@ -1,0 +1,91 @@
+"""`segscape evaluate`: judge a run on labelled images."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="A run folder, or the model folder inside one.")],
+    data: Annotated[
+        str | None,
+        typer.Option(help="LAYOUT:ROOT of the images; the recipe's validation images if left out."),
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Which split; the recipe's validation split, or val.")
+    ] = None,
+    json: Annotated[
+        Path | None, typer.Option(help="Also write all numbers to this JSON file.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Where the HTML report goes; RUN/report.html if left out.")
+    ] = None,
+    classes: Annotated[
+        Path | None, typer.Option(help="A file that says what the ids in the masks mean.")
+    ] = None,
+    ignore: Annotated[
+        list[int] | None, typer.Option(help="An id in the masks that means void; may be repeated.")
+    ] = None,
+    flips: Annotated[
+        bool | None, typer.Option(help="Average with the mirrored image: twice the time.")
+    ] = None,
+    scales: Annotated[
+        list[float] | None,
+        typer.Option(help="Average over this factor of the image's size; may be repeated."),
+    ] = None,
+    tile: Annotated[
+        tuple[int, int] | None,
+        typer.Option(metavar="H W", help="Largest window in pixels that is scored at once."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ... or auto.")] = "auto",
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Judge only so many of the first images.")
+    ] = None,
+    examples: Annotated[
+        int, typer.Option(min=0, help="How many of the worst and of the best images to show.")
+    ] = 4,
+) -> None:
+    """Judge a run on labelled images: table, JSON and HTML report."""
+    from rich.console import Console
+
+    from segscape.cli import judging
+    from segscape.cli.judged_data import judged_data
+    from segscape.cli.score_table import overall, score_table
+    from segscape.evaluation.evaluate import evaluate as judge
+    from segscape.evaluation.report import write_report
+    from segscape.training.recipe import read_recipe
+
+    page = report or judging.report_place(run)
+    for path in (page, json):
+        judging.refuse_folder(path)
+    recipe = read_recipe(run) if (run / "recipe.yaml").is_file() else None
+    segmenter = judging.open_segmenter(run, recipe, flips, scales, tile, device)
+    judged = judged_data(recipe, data, split, classes, ignore or ())
+    console = Console()
+    with judging.progress(console) as update:
+        evaluation = judge(
+            segmenter,
+            judged.dataset,
+            examples=examples,
+            limit=limit,
+            data={
+                "data": judged.spec,
+                "split": judged.split,
+                "images": len(judged.dataset),
+                "judged": "all" if limit is None else f"the first {limit}",
+                "ignored_ids": ", ".join(map(str, judged.ignore)) or None,
+            },
+            model=judging.model_facts(run, segmenter),
+            progress=update,
+        )
+    title = f"{run.resolve().name} on {judged.name}, {judged.split}"
+    write_report(page, evaluation, title=title, run=run)
+    if json is not None:
+        judging.write_json(json, evaluation)
+    console.print(score_table(evaluation, title))
+    console.print(overall(evaluation))
+    # Not wrapped: people copy these lines.
+    for name, path in (("report", page), ("json", json)):
+        if path is not None:
+            console.print(f"{name:8} {path}", markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,106 @@
+"""What `segscape evaluate` needs around the judging: the model, a progress bar, places, facts."""
+
+import json
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+from segscape.evaluation.evaluation import Evaluation, Fact
+from segscape.inference.run_folder import model_folder
+from segscape.inference.segmenter import Segmenter
+from segscape.io.atomic import atomic_file
+from segscape.models.model_files import WEIGHTS_FILE, read_description
+from segscape.structures import OutputError, Size
+from segscape.training.recipe import Prediction, Recipe
+
+
+@contextmanager
+def progress(console: Console) -> Generator[Callable[[int, int], None]]:
+    """A bar with the time left, on a terminal only; it goes away when done."""
+    with Progress(
+        "judging",
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    ) as bar:
+        task = bar.add_task("judging", total=None)
+
+        def update(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield update
+
+
+def report_place(run: Path) -> Path:
+    """In the run; beside the caller for a model folder, which is not ours to write into."""
+    name = "report.html"
+    return Path(name) if (run / "model.json").is_file() else run / name
+
+
+def refuse_folder(path: Path | None) -> None:
+    """Refuse a place for a file before hours of work are spent on it.
+
+    Raises:
+        OutputError: when the place is a folder.
+    """
+    if path is not None and path.is_dir():
+        raise OutputError(f"{path}: is a folder, a file was to be written: name a file in it")
+
+
+def open_segmenter(
+    run: Path,
+    recipe: Recipe | None,
+    flips: bool | None,
+    scales: list[float] | None,
+    tile: tuple[int, int] | None,
+    device: str,
+) -> Segmenter:
+    """The run's model, used as its recipe says where the command line says nothing.
+
+    Raises:
+        SegscapeError: when there is no model or an option cannot be used.
+    """
+    usual = Prediction() if recipe is None else recipe.prediction
+    window = tile or usual.tile
+    return Segmenter.load(
+        run,
+        tile=None if window is None else Size(*window),
+        flips=usual.flips if flips is None else flips,
+        scales=tuple(scales or usual.scales),
+        device=device,
+    )
+
+
+def model_facts(run: Path, segmenter: Segmenter) -> dict[str, Fact]:
+    """What the report says about the model and how it was used.
+
+    Raises:
+        CheckpointError: when the folder holds no model.
+    """
+    folder = model_folder(run)
+    description = read_description(folder)
+    facts: dict[str, Fact] = {"run": run.resolve().name, "model": description["name"]}
+    facts |= {name: _fact(value) for name, value in description["options"].items()}
+    facts["weights"] = f"{(folder / WEIGHTS_FILE).stat().st_size / 2**20:.1f} MiB"
+    facts |= {name: _fact(value) for name, value in segmenter.options.items()}
+    return facts
+
+
+def _fact(value: object) -> Fact:
+    return value if isinstance(value, str | int | float) or value is None else str(value)
+
+
+def write_json(path: Path, evaluation: Evaluation) -> None:
+    """Write all numbers.
+
+    Raises:
+        OutputError: when the file cannot be written.
+    """
+    with atomic_file(path) as draft:
+        text = json.dumps(evaluation.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
+        draft.write_text(text + "\n", "utf-8")

@@ -1,0 +1,66 @@
+"""How the numbers of an evaluation are defined, in sentences that stand beside them."""
+
+from segscape.metrics.bootstrap import ConfidenceIntervals
+from segscape.metrics.calibration import CalibrationScores
+from segscape.metrics.scores import SegmentationScores
+
+FEW_IMAGES = 20
+
+_COUNTING = (
+    "The pixels of all images are counted together in one confusion matrix. The IoU of a category "
+    "is TP / (TP + FP + FN); mIoU is its mean over categories, not over images."
+)
+_VOID = (
+    "Pixels that the truth marks as void are not judged: they enter no number. A judged pixel that "
+    "was given no category counts as missed."
+)
+_RATIOS = (
+    "Precision is TP / (TP + FP), recall TP / (TP + FN), F1 = Dice = 2 TP / (2 TP + FP + FN); a "
+    "category's accuracy is (TP + TN) / all judged pixels. Mean pixel accuracy is the mean of the "
+    "recalls."
+)
+
+
+def rules_in_words(
+    scores: SegmentationScores,
+    intervals: ConfidenceIntervals | None,
+    calibration: CalibrationScores | None,
+) -> tuple[str, ...]:
+    """The rules, those that apply to these numbers only."""
+    rules = [_COUNTING, _VOID, _RATIOS, *_about_absent(scores)]
+    if intervals is not None:
+        few = (
+            f" With {scores.images} images they are rather too narrow."
+            if scores.images < FEW_IMAGES
+            else ""
+        )
+        rules.append(
+            f"Intervals hold {intervals.level:.0%} of {intervals.samples:,} bootstrap draws of "
+            "whole images (percentile method). They say how far the numbers would move with other "
+            "images like these, not with another training; images that resemble each other, as "
+            f"the frames of one film, make them too narrow.{few}"
+        )
+    if calibration is not None:
+        rules.append(
+            f"Calibration groups judged pixels by their highest score into "
+            f"{len(calibration.table)} bins of equal width; the expected calibration error is the "
+            "mean gap of score and accuracy, weighted by pixels (Guo et al. 2017)."
+        )
+    return tuple(rules)
+
+
+def _about_absent(scores: SegmentationScores) -> list[str]:
+    treatment = "left out of" if scores.absent_rule == "exclude" else "counted as 0 in"
+    invented = [c.name for c in scores.per_class if c.support == 0 and c.predicted > 0]
+    rules = [
+        (
+            f"Categories that are neither in the truth nor in the predictions are {treatment} the "
+            f"means: {', '.join(scores.absent) or 'none here'}."
+        )
+    ]
+    if invented:
+        rules.append(
+            "Categories that are not in the truth but were predicted have an IoU of 0, which "
+            f"counts in the mean: {', '.join(invented)}."
+        )
+    return rules
