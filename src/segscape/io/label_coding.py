@@ -199,7 +199,7 @@ class LabelCoding:
         void = [self.taxonomy.ignore_id] * len(ignored)
         return keys, np.array([*range(len(self.file_ids)), *void], np.int32)
 
-    def _table(self, high: int) -> NDArray[np.int16 | np.int32]:
+    def _table(self, high: int) -> NDArray[Any]:
         keys, labels = self._meanings()
         table = np.full(high + 1, -1, np.int32)
         inside = (keys >= 0) & (keys <= high)

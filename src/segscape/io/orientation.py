@@ -7,7 +7,7 @@ to images and to masks alike.
 
 from typing import Any
 
-import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from segscape.structures import Size
@@ -48,7 +48,7 @@ def oriented_size(stored: Size, orientation: int) -> Size:
     return Size(stored.width, stored.height) if _STEPS[orientation][0] else stored
 
 
-def orient(pixels: np.ndarray[Any, Any], orientation: int) -> np.ndarray[Any, Any]:
+def orient(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
     """Turn and flip an array whose first two axes are rows and columns; a view, not a copy."""
     swap, flip_rows, flip_columns = _STEPS[orientation]
     if swap:

@@ -121,7 +121,7 @@ class TiffPage:
         page = self._page
         photometric, extra = int(page.photometric), tuple(int(kind) for kind in page.extrasamples)
         if photometric == _PALETTE:
-            return "grey"
+            return "grey+alpha" if extra[:1] == (_STRAIGHT,) else "grey"
         if photometric == _SEPARATED:
             if self.samples < 4:
                 raise ImageFileError(f"{self.name}: {self.samples} inks, expected 4 (CMYK)")
@@ -137,8 +137,6 @@ class TiffPage:
             return "grey"
         if self.samples == 2 and extra[:1] in ((_STRAIGHT,), (_PREMULTIPLIED,)):
             return "grey+alpha"
-        if len(extra) == self.samples - 1 and not any(extra):
-            return "grey"
         raise ImageFileError(
             f"{self.name}: {self.samples} grey samples per pixel of unknown meaning: save it as "
             "RGB (photometric 2), or one channel per file"
@@ -156,7 +154,10 @@ class TiffPage:
             if self.is_palette:
                 # Writers fill the 16 bits by v * 257 or v * 256: the high byte is v in both.
                 table = (np.asarray(self._page.colormap).T >> 8).astype(np.uint8)
-                return table[raw[..., 0]]
+                colors = table[raw[..., 0]]
+                if layout == "grey":
+                    return colors
+                return to_rgb(np.dstack([colors, raw[..., 1]]), "rgb+alpha")
             name = str(self.name)
             pixels = to_bytes(raw, name, bits=self.bits if raw.dtype.kind == "u" else None)
             if int(self._page.photometric) == _WHITE_IS_ZERO:
