@@ -23,14 +23,29 @@ def resize_image(
         ValueError: when the size is less than 1 x 1.
 
     >>> resize_image(torch.tensor([[[0, 100, 200, 40]]], dtype=torch.uint8), (1, 2)).tolist()
-    [[[64, 106]]]
+    [[[71, 117]]]
     """
     _refuse_empty(size)
     if tuple(image.shape[1:]) == tuple(size):
         return image
-    return F.interpolate(
-        image[None], size=tuple(size), mode="bilinear", align_corners=False, antialias=True
+    if 1 in (*image.shape[1:], *size):
+        # torch's antialiased kernels misread memory with an axis of length 1 (torch 2.15): some
+        # results are wrong, some calls fail.
+        rows, columns = (
+            _triangle(source, target).to(image.device)
+            for source, target in zip(image.shape[1:], size, strict=True)
+        )
+        return (rows @ image.float() @ columns.T).round().clamp_(0, 255).to(torch.uint8)
+    # The kernel for uint8 is fast and on the CPU only.
+    direct = image.device.type == "cpu"
+    resized = F.interpolate(
+        image[None] if direct else image[None].float(),
+        size=tuple(size),
+        mode="bilinear",
+        align_corners=False,
+        antialias=True,
     )[0]
+    return resized if direct else resized.round().to(torch.uint8)
 
 
 def resize_labels(labels: Integer[Tensor, "_ _"], size: tuple[int, int]) -> Integer[Tensor, "_ _"]:
@@ -87,6 +102,15 @@ def resize_maps(
     if tuple(maps.shape[2:]) == tuple(size):
         return maps
     return F.interpolate(maps, size=tuple(size), mode="bilinear", align_corners=False)
+
+
+def _triangle(source: int, target: int) -> Float[Tensor, "target source"]:
+    """Bilinear weights, widened to what one pixel of the result covers when it shrinks."""
+    scale = source / target
+    centers = (torch.arange(target) + 0.5) * scale
+    distances = (torch.arange(source) + 0.5 - centers[:, None]).abs() / max(scale, 1.0)
+    weights = (1 - distances).clamp_(min=0)
+    return weights / weights.sum(1, keepdim=True)
 
 
 def _nearest(source: int, target: int) -> Int64[Tensor, "_"]:

@@ -1,5 +1,7 @@
 """Image and target changed by one call."""
 
+from collections.abc import Callable
+
 from segscape.transforms.blur import Blur as Blur
 from segscape.transforms.border_weights import BorderWeights as BorderWeights
 from segscape.transforms.color_jitter import ColorJitter as ColorJitter
@@ -18,7 +20,7 @@ from segscape.transforms.transform import Transform as Transform
 from segscape.transforms.transform import apply as apply
 from segscape.transforms.transform import generator_for as generator_for
 
-TRANSFORMS = {
+TRANSFORMS: dict[str, Callable[..., Transform]] = {
     "random_scale": RandomScale,
     "resize": Resize,
     "random_crop": RandomCrop,

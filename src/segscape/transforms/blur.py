@@ -13,6 +13,8 @@ from segscape.transforms import options
 
 # A Gaussian beyond three sigma holds 0.3 % of its mass: under one grey level.
 _REACH_SIGMAS = 3.0
+# Below this the nearest neighbour has a weight of e^-50.
+_NOTHING_SIGMA = 0.1
 
 
 @dataclass(frozen=True)
@@ -46,9 +48,9 @@ class Blur:
 def _blurred(
     image: UInt8[Tensor, "channel height width"], sigma: float
 ) -> UInt8[Tensor, "channel height width"]:
-    reach = math.ceil(_REACH_SIGMAS * sigma)
-    if reach == 0:
+    if sigma < _NOTHING_SIGMA:
         return image
+    reach = math.ceil(_REACH_SIGMAS * sigma)
     kernel = [math.exp(-0.5 * (offset / sigma) ** 2) for offset in range(-reach, reach + 1)]
     kernel = [weight / sum(kernel) for weight in kernel]
     values = image.float()
