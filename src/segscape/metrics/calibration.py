@@ -84,7 +84,7 @@ class CalibrationHistogram:
     def update(
         self,
         scores: Float[Tensor, "category height width"],
-        target: LabelMap | Integer[Tensor, "height width"],
+        target: LabelMap | Integer[Tensor, "_ _"],
         *,
         ignore_id: int = 255,
     ) -> None:

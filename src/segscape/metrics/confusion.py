@@ -1,7 +1,7 @@
 """The one integer confusion matrix from which all semantic scores are computed."""
 
 from dataclasses import dataclass
-from typing import Any, no_type_check
+from typing import no_type_check
 
 import numba
 import numpy as np
@@ -17,8 +17,8 @@ _TABLES = 4
 
 
 def confusion_counts(
-    prediction: Integer[Tensor, "*shape"],
-    target: Integer[Tensor, "*shape"],
+    prediction: Integer[Tensor, "*predicted_shape"],
+    target: Integer[Tensor, "*target_shape"],
     categories: int,
     ignore_id: int,
 ) -> Int64[Tensor, "true predicted"]:
@@ -87,7 +87,7 @@ class ConfusionMatrix:
     def update(
         self,
         prediction: LabelMap | Integer[Tensor, "height width"],
-        target: LabelMap | Integer[Tensor, "height width"],
+        target: LabelMap | Integer[Tensor, "_ _"],
         key: str,
     ) -> None:
         """Count one image.
@@ -219,8 +219,10 @@ class _Cells:
         return matrix
 
 
-def _flat(labels: Tensor) -> np.ndarray[Any, Any]:
-    return labels.detach().cpu().contiguous().view(-1).numpy()
+def _flat(labels: Integer[Tensor, "*shape"]) -> Integer[np.ndarray, " pixel"]:
+    # Two types, so that numba compiles four kernels at most.
+    narrow = labels if labels.dtype == torch.uint8 else labels.long()
+    return narrow.cpu().contiguous().view(-1).numpy()
 
 
 def _by(labels: Tensor) -> str:

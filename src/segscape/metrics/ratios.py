@@ -138,7 +138,7 @@ def mean_over_categories(
 
 
 def _ratio(
-    above: Num[ndarray, "*group"] | np.number, below: Num[ndarray, "*group"] | np.number
-) -> Float64[ndarray, "*group"]:
+    above: Num[ndarray, "*#group"] | np.number, below: Num[ndarray, "*#group"] | np.number
+) -> Float64[ndarray, "*#group"]:
     above, below = np.broadcast_arrays(np.asarray(above, np.float64), np.asarray(below, np.float64))
     return np.divide(above, below, out=np.full(below.shape, np.nan), where=below != 0)

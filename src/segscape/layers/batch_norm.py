@@ -1,0 +1,145 @@
+"""Batch normalisation over the batch of all processes.
+
+Ioffe and Szegedy 2015 (arXiv:1502.03167), algorithm 1; Peng et al. 2018, MegDet (arXiv:1711.07240),
+section 3.3, for sharing the statistics.
+
+Differences from the papers: none. torch's `SyncBatchNorm` does the same on CUDA and refuses the
+CPU; this one works on both, so that a training on several processes equals one on one.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from segscape.ops.processes import process_count, sum_over_processes
+from segscape.structures.errors import StructureError
+
+
+class SynchronizedBatchNorm2d(nn.BatchNorm2d):
+    """`nn.BatchNorm2d` whose training statistics are those of the global batch.
+
+    With one process, and in evaluation, it is `nn.BatchNorm2d` and as fast. With more, the batches
+    may differ in size and every process must run it equally often.
+    """
+
+    def forward(
+        self,
+        input: Float[Tensor, "batch channel height width"],  # noqa: A002 # torch's name
+    ) -> Float[Tensor, "batch channel height width"]:
+        """Normalise, scale and shift each channel."""
+        if not self.training or process_count() == 1:
+            return super().forward(input)
+        mean, variance, count = _global_statistics(input)
+        if self.track_running_stats:
+            self._track(mean.detach(), variance.detach(), count)
+        # y = gamma (x - mean) / sqrt(variance + eps) + beta, as one scale and one shift.
+        scale = torch.rsqrt(variance + self.eps)
+        if self.affine:
+            scale = scale * self.weight
+        shift = -mean * scale
+        if self.affine:
+            shift = shift + self.bias
+        normalized = torch.addcmul(_per_channel(shift), input.to(shift), _per_channel(scale))
+        return normalized.to(input.dtype)
+
+    def _track(
+        self,
+        mean: Float[Tensor, "channel"],
+        variance: Float[Tensor, "channel"],
+        count: Float[Tensor, ""],
+    ) -> None:
+        running_mean, running_variance = self.running_mean, self.running_var
+        batches = self.num_batches_tracked
+        if running_mean is None or running_variance is None or batches is None:
+            return
+        batches.add_(1)
+        momentum = 1 / float(batches) if self.momentum is None else self.momentum
+        unbiased = variance * count / (count - 1).clamp(min=1)
+        running_mean.lerp_(mean.to(running_mean), momentum)
+        running_variance.lerp_(unbiased.to(running_variance), momentum)
+
+
+class SynchronizedBatchNormAct2d(SynchronizedBatchNorm2d):
+    """The same for timm's `BatchNormAct2d`, which drops and activates in the same module.
+
+    Attributes:
+        drop: applied after normalisation.
+        act: applied after dropping.
+    """
+
+    drop: nn.Module
+    act: nn.Module
+
+    def forward(
+        self,
+        input: Float[Tensor, "batch channel height width"],  # noqa: A002 # torch's name
+    ) -> Float[Tensor, "batch channel height width"]:
+        """Normalise, scale and shift each channel, drop, activate."""
+        return self.act(self.drop(super().forward(input)))
+
+
+def synchronize(module: nn.Module) -> nn.Module:
+    """Let every `BatchNorm2d` of a network share its statistics over the processes.
+
+    Parameters, buffers and their names stay the very same, so that optimisers and state dicts made
+    before still fit. timm's `BatchNormAct2d` is understood.
+
+    Args:
+        module: changed in place.
+
+    Returns:
+        The network; a new module only where `module` itself is a `BatchNorm2d`.
+
+    Raises:
+        StructureError: for a subclass of `BatchNorm2d` that computes something else.
+
+    >>> network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8))
+    >>> type(synchronize(network)[1]).__name__
+    'SynchronizedBatchNorm2d'
+    """
+    if isinstance(module, nn.BatchNorm2d):
+        return _synchronized(module)
+    for name, child in module.named_children():
+        replacement = synchronize(child)
+        if replacement is not child:
+            setattr(module, name, replacement)
+    return module
+
+
+def _synchronized(norm: nn.BatchNorm2d) -> nn.BatchNorm2d:
+    if isinstance(norm, SynchronizedBatchNorm2d):
+        return norm
+    # Here, not above: timm takes a second to import and most trainings have one process.
+    from timm.layers.norm_act import BatchNormAct2d
+
+    if type(norm) is nn.BatchNorm2d:
+        shared = SynchronizedBatchNorm2d.__new__(SynchronizedBatchNorm2d)
+    elif type(norm) is BatchNormAct2d:
+        shared = SynchronizedBatchNormAct2d.__new__(SynchronizedBatchNormAct2d)
+    else:
+        raise StructureError(
+            f"{type(norm).__name__} is a batch normalisation of its own kind whose statistics "
+            "cannot be shared: use nn.BatchNorm2d or train with one process"
+        )
+    # All that a module is: parameters, buffers, children, hooks and options, each the same object.
+    shared.__dict__ = norm.__dict__
+    return shared
+
+
+def _global_statistics(
+    x: Float[Tensor, "batch channel height width"],
+) -> tuple[Float[Tensor, "channel"], Float[Tensor, "channel"], Float[Tensor, ""]]:
+    """Mean and (biased) variance of each channel and the number of values behind them."""
+    x = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+    number = x.new_tensor([x.numel() / x.shape[1]])
+    sums = sum_over_processes(torch.cat([x.sum((0, 2, 3)), number]))
+    count = sums[-1].detach()
+    mean = sums[:-1] / count
+    # A second sum: the mean of squares less the square of the mean loses the digits of a small
+    # variance around a large mean.
+    variance = sum_over_processes((x - _per_channel(mean)).square().sum((0, 2, 3))) / count
+    return mean, variance, count
+
+
+def _per_channel(values: Float[Tensor, "channel"]) -> Float[Tensor, "1 channel 1 1"]:
+    return values.reshape(1, -1, 1, 1)
