@@ -1,0 +1,149 @@
+"""Entries of a recipe: a `name` from a table, the other keys its options."""
+
+import inspect
+from collections.abc import Callable, Collection, Mapping
+from difflib import get_close_matches
+from typing import Any, TypeVar, get_type_hints
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    PydanticSchemaGenerationError,
+    TypeAdapter,
+    model_validator,
+)
+from pydantic import ValidationError as PydanticError
+
+from segscape.structures import RecipeError
+
+T = TypeVar("T")
+
+
+class Entry(BaseModel):
+    """A name from a table with the options of what it names.
+
+    >>> Entry(name="poly", power=0.5).options
+    {'power': 0.5}
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_in_a_file(cls, given: object) -> object:
+        """Tuples become lists: an entry built in Python equals the one read back from YAML."""
+        return _listed(given)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keys beside `name` (and the declared ones of a more special entry)."""
+        return dict(self.model_extra or {})
+
+
+def _listed(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _listed(inner) for key, inner in value.items()}
+    return [_listed(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def nearest(wrong: str, known: Collection[str]) -> str:
+    """Help for a name that is not known.
+
+    >>> nearest("unte", ["unet", "fcn"])
+    "did you mean 'unet'? known: fcn, unet"
+    """
+    close = get_close_matches(wrong, list(known), n=1, cutoff=0.5)
+    listed = f"known: {', '.join(sorted(known))}"
+    return f"did you mean '{close[0]}'? {listed}" if close else listed
+
+
+def look_up(path: str, name: str, table: Mapping[str, T]) -> T:
+    """The table's row of this name.
+
+    Raises:
+        RecipeError: naming the key path and the nearest known name.
+    """
+    if name not in table:
+        raise RecipeError(f"{path}.name: '{name}' is not known: {nearest(name, table)}")
+    return table[name]
+
+
+def checked_options(
+    path: str,
+    options: Mapping[str, Any],
+    function: Callable[..., Any],
+    *,
+    supplied: Collection[str] = (),
+) -> dict[str, Any]:
+    """The options as a function or dataclass takes them, lists made tuples and the like.
+
+    Args:
+        path: the entry's key path, for errors.
+        options: what the recipe says.
+        function: its signature names the options, its annotations their types.
+        supplied: parameters that are not options: the caller gives them.
+
+    Raises:
+        RecipeError: for an unknown key, a missing one or a value of a wrong type.
+    """
+    parameters = inspect.signature(function).parameters
+    known = {
+        name: parameter
+        for name, parameter in parameters.items()
+        if name not in supplied and parameter.kind not in _VARIADIC
+    }
+    for key in options:
+        if key not in known:
+            raise RecipeError(f"{path}.{key}: unknown key: {nearest(key, known)}")
+    for key, parameter in known.items():
+        if parameter.default is parameter.empty and key not in options:
+            raise RecipeError(f"{path}.{key}: missing: give it a value")
+    try:
+        hints = get_type_hints(function)
+    except NameError:  # an annotation that only a type checker can see
+        hints = {}
+    return {
+        key: _checked(f"{path}.{key}", value, hints[key]) if key in hints else value
+        for key, value in options.items()
+    }
+
+
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+def _checked(path: str, value: object, hint: object) -> object:
+    try:
+        adapter = TypeAdapter(hint)
+    except PydanticSchemaGenerationError:  # a tensor or the like: the function judges it
+        return value
+    try:
+        return adapter.validate_python(value)
+    except PydanticError as error:
+        raise RecipeError(explain(error, path)) from error
+
+
+def explain(error: PydanticError, path: str = "", model: type[BaseModel] | None = None) -> str:
+    """The first finding of pydantic in one line: key path, what was got, what was expected."""
+    first = error.errors(include_url=False)[0]
+    location = [str(part) for part in first["loc"]]
+    where = ".".join(([path] if path else []) + location) or "recipe"
+    if first["type"] == "extra_forbidden":
+        known = _fields_at(model, location[:-1]) if model is not None else ()
+        return f"{where}: unknown key: {nearest(location[-1], known)}"
+    if first["type"] == "missing":
+        return f"{where}: missing: give it a value"
+    expected = first["msg"].replace("Input should be ", "").replace("Value error, ", "")
+    got = repr(first["input"])
+    return f"{where}: got {got if len(got) <= 80 else got[:77] + '...'}, expected {expected}"
+
+
+def _fields_at(model: type[BaseModel], location: list[str]) -> Collection[str]:
+    for part in location:
+        field = model.model_fields.get(part)
+        kind = None if field is None else field.annotation
+        if not (inspect.isclass(kind) and issubclass(kind, BaseModel)):
+            return ()
+        model = kind
+    return tuple(model.model_fields)

@@ -1,0 +1,56 @@
+"""Start from the weights of another model: staged training and fine-tuning."""
+
+import warnings
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from segscape.io.atomic import recover
+from segscape.structures import CheckpointError, SegscapeWarning
+
+
+def start_from(model: nn.Module, folder: Path) -> tuple[str, ...]:
+    """Copy every tensor that has the same name and shape; the names of those left as they were.
+
+    What cannot be taken over, as the last layer for other categories, is said in a warning.
+
+    Args:
+        model: freshly built.
+        folder: a run folder or the `model` folder in it.
+
+    Raises:
+        CheckpointError: when there are no weights or none fits.
+    """
+    place = recover(folder / "model") if (recover(folder / "model")).is_dir() else recover(folder)
+    file = place / "model.safetensors"
+    try:
+        saved = load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(
+            f"weights {file}: cannot be read ({' '.join(str(error).split())}): name a run folder "
+            "or the model folder in it"
+        ) from error
+    left: list[str] = []
+    own = model.state_dict()
+    with torch.no_grad():
+        for name, tensor in own.items():
+            if name in saved and saved[name].shape == tensor.shape:
+                tensor.copy_(saved[name])
+            else:
+                left.append(name)
+    if len(left) == len(own):
+        raise CheckpointError(
+            f"weights {file}: no tensor has the name and shape of one of this model: "
+            "start from the same architecture"
+        )
+    if left:
+        shown = ", ".join(left[:4]) + (" ..." if len(left) > 4 else "")
+        warnings.warn(
+            f"{len(left)} of {len(own)} tensors start fresh, {file} has none for them: {shown}",
+            SegscapeWarning,
+            stacklevel=2,
+        )
+    return tuple(left)

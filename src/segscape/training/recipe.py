@@ -1,0 +1,216 @@
+"""The recipe: everything that decides the outcome of a training, as frozen data."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from segscape.structures import RecipeError
+from segscape.training.entries import Entry, explain
+from segscape.training.recipe_text import SHIPPED as SHIPPED
+from segscape.training.recipe_text import override, parse_yaml, recipe_text
+
+Positive = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Automatic = Literal["auto"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Data(_Part):
+    """Which images.
+
+    Args:
+        train: `LAYOUT:ROOT` of the training images.
+        train_split: the split of them.
+        val: `LAYOUT:ROOT` of the validation images, None for the same as `train`.
+        val_split: the split of them.
+        classes: path of a classes file, or its content; None for what the layout finds.
+        ignore: ids in files that do not count.
+        cache: keep decoded images in memory; `auto` when they take 2 GiB or less.
+    """
+
+    train: str
+    train_split: str = "train"
+    val: str | None = None
+    val_split: str = "val"
+    classes: str | dict[str, Any] | None = None
+    ignore: tuple[int, ...] = ()
+    cache: bool | Automatic = "auto"
+
+
+class LossEntry(Entry):
+    """One term of the loss: a name from LOSSES, its weight in the sum, its options."""
+
+    weight: float = 1.0
+
+
+class OptimizerEntry(Entry):
+    """A name from OPTIMIZERS, its options, and the encoder's share of the learning rate."""
+
+    name: str = "adamw"
+    encoder_learning_rate_factor: Annotated[float, Field(ge=0)] = 1.0
+
+
+class Training(_Part):
+    """How long and how.
+
+    Args:
+        epochs: passes over the training images; None when `steps` is given.
+        steps: optimizer steps, instead of epochs.
+        batch_size: images per forward pass over all processes.
+        accumulate: forward passes per optimizer step.
+        clip_norm: upper bound of the gradient's norm.
+        precision: `auto` measures which is faster on this machine.
+        channels_last: memory layout; `auto` measures.
+        ema: decay of the weights' moving average, which is what is evaluated and saved.
+        seed: of weights, order, transforms and dropout.
+        workers: processes that read images; does not change results.
+        early_stopping: stop after this many evaluations without a new best.
+        evaluate_every: epochs between evaluations.
+        checkpoint_seconds: seconds between checkpoints.
+        previews: validation images drawn at each evaluation.
+        compile: use torch.compile.
+        tensorboard: also write TensorBoard files.
+    """
+
+    epochs: Positive | None = None
+    steps: Positive | None = None
+    batch_size: Positive = 8
+    accumulate: Positive = 1
+    clip_norm: Annotated[float, Field(gt=0)] | None = None
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    channels_last: bool | Automatic = "auto"
+    ema: Share | None = None
+    seed: Annotated[int, Field(ge=0)] = 0
+    workers: Annotated[int, Field(ge=0)] = 2
+    early_stopping: Positive | None = None
+    evaluate_every: Positive = 1
+    checkpoint_seconds: Annotated[float, Field(ge=0)] = 60.0
+    previews: Annotated[int, Field(ge=0)] = 4
+    compile: bool = False
+    tensorboard: bool = False
+
+    @model_validator(mode="after")
+    def _one_length(self) -> "Training":
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError("either epochs or steps, and not both")
+        return self
+
+    def total_steps(self, images: int) -> int:
+        """Optimizer steps for a data set of so many images."""
+        if self.steps is not None:
+            return self.steps
+        return max(1, (self.epochs or 1) * images // (self.batch_size * self.accumulate))
+
+    def evaluation_steps(self, images: int) -> frozenset[int]:
+        """The steps after which to evaluate: at the end of epochs, and the last."""
+        steps, per_step = self.total_steps(images), self.batch_size * self.accumulate
+        every = self.evaluate_every * images
+        ends = {-(-every * k // per_step) for k in range(1, steps * per_step // every + 1)}
+        return frozenset({step for step in ends if step <= steps} | {steps})
+
+
+class Prediction(_Part):
+    """How the trained model is used by default.
+
+    Args:
+        flips: average over the mirrored image.
+        scales: average over these sizes, 1 for the image's own.
+        tile: height and width of tiles, None for whole images.
+    """
+
+    flips: bool = False
+    scales: tuple[Annotated[float, Field(gt=0)], ...] = (1.0,)
+    tile: tuple[Positive, Positive] | None = None
+
+
+class Recipe(_Part):
+    """What to train and how; see `segscape/recipes` for the shipped ones.
+
+    Args:
+        about: one line for people.
+        task: what is learned.
+        data: which images.
+        model: a name from MODELS and its options.
+        weights: run or model folder to start from.
+        transforms: names from TRANSFORMS with options, in the order of application.
+        losses: names from LOSSES with options and weights.
+        optimizer: a name from OPTIMIZERS with options.
+        schedule: a name from SCHEDULES with options.
+        training: how long and how.
+        prediction: how the trained model is used by default.
+    """
+
+    about: str = ""
+    task: Literal["semantic"] = "semantic"
+    data: Data
+    model: Entry
+    weights: str | None = None
+    transforms: tuple[Entry, ...] = ()
+    losses: Annotated[tuple[LossEntry, ...], Field(min_length=1)] = (
+        LossEntry(name="cross_entropy"),
+    )
+    optimizer: OptimizerEntry = OptimizerEntry()
+    schedule: Entry = Entry(name="poly")
+    training: Training
+    prediction: Prediction = Prediction()
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any]) -> "Recipe":
+        """Build from what a YAML file holds.
+
+        Raises:
+            RecipeError: naming the key path, what was got and what was expected.
+        """
+        try:
+            return cls.model_validate(dict(mapping))
+        except ValidationError as error:
+            raise RecipeError(explain(error, model=cls)) from error
+
+    def to_yaml(self) -> str:
+        """The text of a recipe file that reads back as this recipe."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+    def outcome(self) -> dict[str, Any]:
+        """What decides the numbers: the recipe without where data lie and how work is shared."""
+        whole = self.model_dump(mode="json", exclude={"about", "prediction"})
+        for part, keys in _BESIDE_THE_OUTCOME.items():
+            for key in keys:
+                whole[part].pop(key)
+        return whole
+
+
+# Where the data lie is left out: a run may continue where the folder has moved, and what is in the
+# folder is compared by its own fingerprint.
+_BESIDE_THE_OUTCOME = {
+    "data": ("train", "val", "cache"),
+    "training": ("workers", "checkpoint_seconds", "previews", "tensorboard"),
+}
+
+
+def read_recipe(name_or_path: str | Path, overrides: tuple[str, ...] | list[str] = ()) -> Recipe:
+    """Read a shipped recipe by name, or a recipe file or run folder by path.
+
+    Args:
+        name_or_path: as `demo`, `mine.yaml` or `runs/camvid`.
+        overrides: `dotted.key=value`, the value in YAML, lists by index, as
+            `training.epochs=2` or `transforms.0.low=0.4`.
+
+    Raises:
+        RecipeError: naming the recipe, the key path, what was got and what was expected.
+    """
+    text = recipe_text(name_or_path)
+    try:
+        mapping = parse_yaml(text)
+        if not isinstance(mapping, dict):
+            raise RecipeError("holds no keys: expected data, model and training")
+        for word in overrides:
+            override(mapping, word)
+        return Recipe.from_mapping(mapping)
+    except RecipeError as error:
+        raise RecipeError(f"recipe {name_or_path}: {error}") from error

@@ -1,0 +1,104 @@
+"""Recipe files: found by name or path, read as YAML, changed by dotted overrides."""
+
+import re
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from segscape.structures import RecipeError
+from segscape.training.entries import nearest
+
+_FOLDER = files("segscape.recipes")
+SHIPPED = tuple(
+    sorted(file.name.removesuffix(".yaml") for file in _FOLDER.iterdir() if ".yaml" in file.name)
+)
+RECIPE_FILE = "recipe.yaml"
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as people read it: 1e-3 is a number, which YAML 1.1 takes for a string."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
+    list("-+0123456789."),
+)
+
+
+def parse_yaml(text: str) -> object:
+    """Read YAML.
+
+    Raises:
+        RecipeError: with line and column.
+    """
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader with one more kind of number
+    except yaml.YAMLError as error:
+        raise RecipeError(f"not YAML: {' '.join(str(error).split())}") from error
+
+
+def recipe_text(name_or_path: str | Path) -> str:
+    """The text of a shipped recipe, a recipe file or the recipe of a run folder.
+
+    Raises:
+        RecipeError: when there is no such recipe or it cannot be read.
+    """
+    name = str(name_or_path)
+    if name in SHIPPED:
+        return (_FOLDER / f"{name}.yaml").read_text("utf-8")
+    path = Path(name_or_path)
+    path = path / RECIPE_FILE if path.is_dir() else path
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError as error:
+        raise RecipeError(
+            f"recipe {name}: neither a file nor a shipped recipe: {nearest(name, SHIPPED)}"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"recipe {path}: cannot be read as text: {error}") from error
+
+
+def override(mapping: dict[str, Any], word: str) -> None:
+    """Set one value in a recipe's mapping by `dotted.key=value`.
+
+    Raises:
+        RecipeError: when the word has no `=`, or its path leads through a plain value or past a
+            list's end.
+
+    >>> recipe = {"training": {"epochs": 9}, "transforms": [{"name": "blur"}]}
+    >>> override(recipe, "training.epochs=2"), override(recipe, "transforms.0.sigma=1e-1")
+    (None, None)
+    >>> recipe
+    {'training': {'epochs': 2}, 'transforms': [{'name': 'blur', 'sigma': 0.1}]}
+    """
+    path, equals, text = word.partition("=")
+    if not equals or not path:
+        raise RecipeError(f"'{word}' is not an override: write key=value, as training.epochs=2")
+    *parents, last = path.split(".")
+    place: Any = mapping
+    for depth, part in enumerate(parents):
+        where = ".".join(parents[: depth + 1])
+        if isinstance(place, dict):
+            if place.get(part) is None:
+                place[part] = {}
+            place = place[part]
+        else:
+            place = place[_index(place, part, where)]
+    value = parse_yaml(text) if text else None
+    if isinstance(place, dict):
+        place[last] = value
+    else:
+        place[_index(place, last, path)] = value
+
+
+def _index(place: object, part: str, path: str) -> int:
+    if not isinstance(place, list):
+        raise RecipeError(f"{path}: leads into the plain value {place!r}: shorten the key")
+    if not part.isdigit() or int(part) >= len(place):
+        raise RecipeError(
+            f"{path}: '{part}' is not an index of a list of {len(place)}: give 0..{len(place) - 1}"
+        )
+    return int(part)
