@@ -21,7 +21,7 @@ from segscape.io.atomic import atomic_file
 from segscape.io.image_formats import DECODERS, open_image, refuse_bomb
 from segscape.io.orientation import UPRIGHT, orient, oriented_size, valid_orientation
 from segscape.io.pixel_values import Layout, to_bytes, to_rgb
-from segscape.io.png_chunks import GREY, read_png_header
+from segscape.io.png_chunks import GREY, read_png_header, refuse_missing_rows
 from segscape.structures import ImageFileError, OutputError, SegscapeWarning, Size
 
 PIXEL_LIMIT = 500_000_000
@@ -184,6 +184,7 @@ def _read_png(file: BinaryIO, path: Path, pixel_limit: int) -> NDArray[np.uint8]
         # 4 bits with values it has already scaled.
         return orient(_with_libpng(file, path), header.orientation)
     orientation = header.orientation
+    refuse_missing_rows(file, str(path), header, image)
     return orient(
         pixels_of(image, path), orientation if orientation != UPRIGHT else orientation_of(image)
     )

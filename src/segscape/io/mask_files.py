@@ -22,7 +22,7 @@ from segscape.io.image_files import PIXEL_LIMIT, orientation_of
 from segscape.io.image_formats import DECODERS, open_image, refuse_bomb
 from segscape.io.label_coding import VOID_COLOR, LabelCoding
 from segscape.io.orientation import UPRIGHT, orient
-from segscape.io.png_chunks import GREY, PALETTE, PngHeader, read_png_header
+from segscape.io.png_chunks import GREY, PALETTE, PngHeader, read_png_header, refuse_missing_rows
 from segscape.structures import LabelMap, MaskFileError, OutputError, Size
 from segscape.structures.taxonomy import default_color
 
@@ -179,6 +179,8 @@ def _read_other(file: BinaryIO, path: Path, found: str, pixel_limit: int) -> NDA
         orientation = orientation_of(image)
     if header is not None and header.bit_depth == 16 and header.color_type != GREY:
         raise MaskFileError(f"{path}: holds 16-bit colors, expected ids or 8-bit colors")
+    if header is not None:
+        refuse_missing_rows(file, str(path), header, image)
     return orient(_stored_values(image, path, header), orientation)
 
 

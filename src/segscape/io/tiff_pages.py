@@ -7,6 +7,7 @@ is left to Pillow by `readable`.
 """
 
 import logging
+import struct
 from collections import OrderedDict
 from pathlib import Path
 from types import TracebackType
@@ -37,6 +38,11 @@ JPEG_COMPRESSION = 7
 # None, LZW, JPEG, deflate (two numbers), PackBits, LZMA, Zstandard, WebP.
 _COMPRESSIONS = frozenset({1, 5, JPEG_COMPRESSION, 8, 32946, 32773, 34925, 50000, 50001})
 _MOST_SAMPLES = 64
+_MOST_TAGS = 4096
+# Sizes, bits, compression, colours, strips and tiles: without one the pixels would be others.
+_TAGS_OF_PIXELS = frozenset(
+    {256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325, 338, 339}
+)
 _CACHE_BYTES = 64 << 20
 # A strip or tile is decoded as a whole: beyond this a "window" would be the image.
 SEGMENT_LIMIT = 1 << 30
@@ -62,6 +68,7 @@ class TiffPage:
             if not isinstance(page, tifffile.TiffPage):
                 raise TypeError("its first page cannot be read")
             self._page: Any = page  # tifffile's attributes depend on the tags
+            self._refuse_lost_tags()
             self.orientation = valid_orientation(page.tags.valueof(ORIENTATION_TAG))
             self.stored_size = Size(int(page.imagelength), int(page.imagewidth))
             self._file_bytes = file.seek(0, 2)
@@ -174,6 +181,19 @@ class TiffPage:
             self._refuse_lies()
             window = stored_window((top, left, height, width), self.stored_size, self.orientation)
             return orient(self._read_stored(*window), self.orientation)
+
+    def _refuse_lost_tags(self) -> None:
+        """Refuse when tifffile has passed over a damaged tag that says how pixels are stored."""
+        tiff: Any = self._tiff.tiff
+        self._file.seek(int(self._page.offset))
+        (count,) = struct.unpack(tiff.tagnoformat, self._file.read(tiff.tagnosize))
+        if count > _MOST_TAGS:
+            raise ValueError(f"{count} tags")
+        for _ in range(count):
+            entry = self._file.read(tiff.tagsize)
+            (code,) = struct.unpack_from(tiff.byteorder + "H", entry)
+            if code in _TAGS_OF_PIXELS and code not in self._page.tags:
+                raise ValueError(f"its tag {code} cannot be read")
 
     def _refuse_lies(self) -> None:
         page = self._page
