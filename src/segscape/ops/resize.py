@@ -80,6 +80,10 @@ def resize_nearest(
         return values
     rows = _nearest(values.shape[0], size[0]).to(values.device)
     columns = _nearest(values.shape[1], size[1]).to(values.device)
+    if values.dtype == torch.uint8 and values.device.type == "cpu":
+        # numpy takes single bytes more than twice as fast.
+        taken = values.numpy().take(rows.numpy(), 0).take(columns.numpy(), 1)
+        return torch.from_numpy(taken)
     return values.index_select(0, rows).index_select(1, columns)
 
 

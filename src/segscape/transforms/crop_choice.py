@@ -47,11 +47,14 @@ class CropChoice:
         self, label_map: LabelMap, window: Size, generator: np.random.Generator
     ) -> tuple[int, int]:
         """Top and left of the window; negative or too far when it is larger than the image."""
+        centred = self.rare_class_probability > 0
+        centred = centred and generator.random() < self.rare_class_probability
+        counts = _counts(label_map.labels.numpy(), len(label_map.taxonomy)) if centred else None
         if self.max_category_share >= 1:
-            return self._draw(label_map, window, generator)
+            return _draw(label_map, window, counts, generator)
         best, best_share = (0, 0), 2.0
         for _ in range(_TRIES):
-            place = self._draw(label_map, window, generator)
+            place = _draw(label_map, window, counts, generator)
             share = _largest_share(label_map, place, window)
             if share < best_share:
                 best, best_share = place, share
@@ -59,35 +62,38 @@ class CropChoice:
                 break
         return best
 
-    def _draw(
-        self, label_map: LabelMap, window: Size, generator: np.random.Generator
-    ) -> tuple[int, int]:
-        centred = self.rare_class_probability > 0
-        centred = centred and generator.random() < self.rare_class_probability
-        center = _rare_pixel(label_map, generator) if centred else None
-        place: list[int] = []
-        for axis in (0, 1):
-            free = label_map.size[axis] - window[axis]
-            low, high = min(free, 0), max(free, 0)
-            # A window larger than the image lies anywhere around it: there is nothing to centre.
-            if center is None or free < 0:
-                place.append(int(generator.integers(low, high + 1)))
-            else:
-                place.append(min(max(center[axis] - window[axis] // 2, low), high))
-        return place[0], place[1]
+
+def _draw(
+    label_map: LabelMap,
+    window: Size,
+    counts: Int64[np.ndarray, "_"] | None,
+    generator: np.random.Generator,
+) -> tuple[int, int]:
+    """A window anywhere, or about a rare pixel when the categories are counted."""
+    center = None if counts is None else _rare_pixel(label_map, counts, generator)
+    place: list[int] = []
+    for axis in (0, 1):
+        free = label_map.size[axis] - window[axis]
+        low, high = min(free, 0), max(free, 0)
+        # A window larger than the image lies anywhere around it: there is nothing to centre.
+        if center is None or free < 0:
+            place.append(int(generator.integers(low, high + 1)))
+        else:
+            place.append(min(max(center[axis] - window[axis] // 2, low), high))
+    return place[0], place[1]
 
 
-def _rare_pixel(label_map: LabelMap, generator: np.random.Generator) -> tuple[int, int] | None:
-    labels = label_map.labels.numpy()
-    counts = _counts(labels, len(label_map.taxonomy))
+def _rare_pixel(
+    label_map: LabelMap, counts: Int64[np.ndarray, "_"], generator: np.random.Generator
+) -> tuple[int, int] | None:
     present = np.flatnonzero(counts)
     if len(present) == 0:
         return None
     weights = counts[present] ** -0.5
     category = generator.choice(present, p=weights / weights.sum())
-    pixels = np.flatnonzero(labels == category)
+    pixels = np.flatnonzero(label_map.labels.numpy() == category)
     pixel = int(pixels[generator.integers(len(pixels))])
-    return divmod(pixel, labels.shape[1])
+    return divmod(pixel, label_map.size.width)
 
 
 def _largest_share(label_map: LabelMap, place: tuple[int, int], window: Size) -> float:
