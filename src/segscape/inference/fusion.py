@@ -9,88 +9,97 @@ Which convolution feeds which normalisation is seen by running the model once: a
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage] - the only common class
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from segscape.layers.upsampled_conv import UpsampledConv2d
-
-# More than rounding: what consumed a map before its normalisation would show at once.
+# Of the largest value: more than rounding leaves.
 TOLERANCE = 1e-3
+
+_Convolution = nn.Conv2d | nn.ConvTranspose2d
+
+
+@dataclass
+class _Pair:
+    """A normalisation, the convolution that feeds it and what that one was called with."""
+
+    convolution: _Convolution
+    inputs: tuple[Any, ...]
+    norm: _BatchNorm
+    norm_name: str
 
 
 @dataclass
 class _Watched:
     """What went through the convolutions and normalisations of one run."""
 
-    outputs: list[tuple[nn.Conv2d | nn.ConvTranspose2d, Tensor]] = field(default_factory=list)
-    inputs: list[tuple[str, _BatchNorm, Tensor]] = field(default_factory=list)
+    convolutions: list[tuple[_Convolution, tuple[Any, ...], Tensor]] = field(default_factory=list)
+    norms: list[tuple[str, _BatchNorm, Tensor]] = field(default_factory=list)
 
-    def pairs(self) -> list[tuple[nn.Conv2d | nn.ConvTranspose2d, str, _BatchNorm]]:
+    def pairs(self) -> list[_Pair]:
         """Normalisations whose input is the output of a convolution, each used once."""
-        found: list[tuple[nn.Conv2d | nn.ConvTranspose2d, str, _BatchNorm]] = []
-        for name, norm, x in self.inputs:
-            sources = [conv for conv, y in self.outputs if y is x]
-            if len(sources) != 1 or sum(other is norm for _, other, _ in self.inputs) > 1:
+        pairs: list[_Pair] = []
+        for name, norm, x in self.norms:
+            sources = [(conv, inputs) for conv, inputs, y in self.convolutions if y is x]
+            if len(sources) != 1 or sum(other is norm for _, other, _ in self.norms) > 1:
                 continue
-            if sum(conv is sources[0] for conv, _ in self.outputs) == 1:
-                found.append((sources[0], name, norm))
-        return found
+            convolution, inputs = sources[0]
+            if sum(other is convolution for other, _, _ in self.convolutions) == 1:
+                pairs.append(_Pair(convolution, inputs, norm, name))
+        return pairs
 
 
 def fuse_batch_norms(model: nn.Module, run: Callable[[], Tensor]) -> int:
     """Fold what can be folded exactly, in place; the model must be in evaluation mode.
 
+    Each pair is compared on what went through it: a convolution that standardises its own weights
+    is left alone. The whole is compared as well: a map that something else reads before it is
+    normalised would show, and then all stays as it was.
+
     Args:
         model: changed in place.
-        run: calls the model on some input and returns its output; called two or three times.
+        run: calls the model on some input and returns its output; called twice.
 
     Returns:
-        How many normalisations are gone; 0, with the model as it was, when folding them would
-        change the output by more than rounding.
+        How many normalisations are gone.
     """
     watched = _Watched()
     with torch.no_grad():
         before = _watch(model, run, watched)
-        pairs = watched.pairs()
-        if not pairs:
-            return 0
-        kept = [(conv, conv.weight, conv.bias) for conv, _, _ in pairs]
-        for conv, name, norm in pairs:
-            _fold(conv, norm)
-            _replace(model, name, _what_is_left(norm))
-        after = run()
-        scale = float(before.abs().max()) or 1.0
-        if float((after - before).abs().max()) <= TOLERANCE * scale:
-            return len(pairs)
-        for (conv, weight, bias), (_, name, norm) in zip(kept, pairs, strict=True):
-            conv.weight, conv.bias = weight, bias
-            _replace(model, name, norm)
+        folded = [(pair, kept) for pair in watched.pairs() if (kept := _fold(pair)) is not None]
+        for pair, _ in folded:
+            _replace(model, pair.norm_name, _what_is_left(pair.norm))
+        if not folded or _equal(run(), before):
+            return len(folded)
+        for pair, (weight, bias) in folded:
+            pair.convolution.weight, pair.convolution.bias = weight, bias
+            _replace(model, pair.norm_name, pair.norm)
         return 0
 
 
 def _watch(model: nn.Module, run: Callable[[], Tensor], watched: _Watched) -> Tensor:
     handles: list[torch.utils.hooks.RemovableHandle] = []
 
-    def note_output(module: nn.Module, _: tuple[Tensor, ...], y: Tensor) -> None:
+    def note_convolution(module: nn.Module, inputs: tuple[Any, ...], y: Tensor) -> None:
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            watched.outputs.append((module, y))
+            watched.convolutions.append((module, inputs, y))
 
-    def note_input(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
-        def note(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    def note_norm(name: str) -> Callable[[nn.Module, tuple[Any, ...]], None]:
+        def note(module: nn.Module, inputs: tuple[Any, ...]) -> None:
             if isinstance(module, _BatchNorm):
-                watched.inputs.append((name, module, inputs[0]))
+                watched.norms.append((name, module, inputs[0]))
 
         return note
 
     for name, module in model.named_modules():
-        # Exactly these classes: one that standardises its weights at each call must keep them.
-        if type(module) in (nn.Conv2d, nn.ConvTranspose2d, UpsampledConv2d):
-            handles.append(module.register_forward_hook(note_output))
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            handles.append(module.register_forward_hook(note_convolution))
         elif isinstance(module, _BatchNorm) and module.running_mean is not None:
-            handles.append(module.register_forward_pre_hook(note_input(name)))
+            handles.append(module.register_forward_pre_hook(note_norm(name)))
     try:
         return run()
     finally:
@@ -98,20 +107,35 @@ def _watch(model: nn.Module, run: Callable[[], Tensor], watched: _Watched) -> Te
             handle.remove()
 
 
-def _fold(conv: nn.Conv2d | nn.ConvTranspose2d, norm: _BatchNorm) -> None:
-    if norm.running_mean is None or norm.running_var is None:
-        return
-    weight, bias = fuse_conv_bn_weights(
+def _fold(pair: _Pair) -> tuple[Any, Any] | None:
+    """Fold a pair and return the old weight and bias; None, with nothing changed, if not exact."""
+    conv, norm = pair.convolution, pair.norm
+    mean, variance = norm.running_mean, norm.running_var
+    if mean is None or variance is None:
+        return None
+    kept = conv.weight, conv.bias
+    expected = F.batch_norm(
+        conv(*pair.inputs), mean, variance, norm.weight, norm.bias, eps=norm.eps
+    )
+    conv.weight, conv.bias = fuse_conv_bn_weights(
         conv.weight,
         conv.bias,
-        norm.running_mean,
-        norm.running_var,
+        mean,
+        variance,
         norm.eps,
         norm.weight,
         norm.bias,
         transpose=isinstance(conv, nn.ConvTranspose2d),
     )
-    conv.weight, conv.bias = weight, bias
+    if _equal(conv(*pair.inputs), expected):
+        return kept
+    conv.weight, conv.bias = kept
+    return None
+
+
+def _equal(got: Tensor, expected: Tensor) -> bool:
+    scale = float(expected.abs().max()) or 1.0
+    return float((got - expected).abs().max()) <= TOLERANCE * scale
 
 
 def _what_is_left(norm: _BatchNorm) -> nn.Module:
