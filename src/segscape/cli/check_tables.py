@@ -57,7 +57,8 @@ def class_table(diagnosis: Diagnosis, width: int = 100) -> Table:
     largest = max(_shares(first), default=0.0)
     for index, category in enumerate(diagnosis.taxonomy.categories):
         share = _shares(first)[index]
-        red, green, blue = category.color
+        # Neither black on a black terminal nor white on a white one.
+        red, green, blue = (min(max(value, 80), 220) for value in category.color)
         table.add_row(
             str(index),
             Text(category.name),
@@ -94,8 +95,10 @@ def verdict(diagnosis: Diagnosis) -> Text:
 
 def _below(finding: Finding) -> Iterator[Padding]:
     if finding.examples:
-        yield Padding(Text("as in " + ", ".join(finding.examples), style="dim"), (0, 0, 0, 4))
-    yield Padding(Text(f"→ {finding.cure}"), (0, 0, 0, 4))
+        yield Padding(
+            Text("as in " + ", ".join(finding.examples), style="dim"), (0, 0, 0, 4), expand=False
+        )
+    yield Padding(Text(f"→ {finding.cure}"), (0, 0, 0, 4), expand=False)
 
 
 def _sizes(split: SplitSummary) -> str:

@@ -66,12 +66,13 @@ def _listed() -> None:
     """Stand for a verb that is listed but was not asked for."""
 
 
-def _print_version(asked: bool) -> None:
+def _print_version(asked: bool) -> bool:
     if asked:
         from segscape import __version__
 
         typer.echo(f"segscape {__version__}")
         raise typer.Exit
+    return asked
 
 
 def _version_option(

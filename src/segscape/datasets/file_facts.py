@@ -127,8 +127,8 @@ def _measured(image: UInt8[Tensor, "3 height width"]) -> ImageFacts:
     levels = np.arange(256) / 255
     return ImageFacts(
         Size(height, width),
-        sums=tuple(float(count @ levels) for count in counts),
-        squares=tuple(float(count @ levels**2) for count in counts),
+        sums=tuple(float((count * levels).sum()) for count in counts),
+        squares=tuple(float((count * levels**2).sum()) for count in counts),
         digest=blake2b(repr(pixels.shape).encode() + pixels.tobytes(), digest_size=16).digest(),
         thumb=_thumb(pixels),
     )
@@ -140,6 +140,7 @@ def _thumb(pixels: UInt8[ndarray, "3 height width"]) -> Float32[ndarray, "12 12"
         return None
     rows = np.linspace(0, height, THUMB, endpoint=False).astype(int)
     columns = np.linspace(0, width, THUMB, endpoint=False).astype(int)
+    # No matrix product: its own threads would quarrel with ours.
     across = np.add.reduceat(pixels.sum(0, dtype=np.int32), columns, 1)
     sums = np.add.reduceat(across, rows, 0).astype(np.float32)
     areas = np.outer(np.diff(rows, append=height), np.diff(columns, append=width))

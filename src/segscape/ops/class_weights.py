@@ -28,7 +28,8 @@ def class_weights(
       categories that occur. Needs `image_counts`.
     - `enet` (Paszke et al. 2016, arXiv:1606.02147, sec. 5.1): 1 / ln(1.02 + p_c), in 1.4..50.5.
     - `effective_number` (Cui et al., CVPR 2019, arXiv:1901.05555, eq. 4):
-      (1 - beta) / (1 - beta^n), scaled so that the mean over the categories that occur is 1 (their sec. 5.1).
+      (1 - beta) / (1 - beta^n), scaled so that the mean over the categories that occur is 1
+      (their sec. 5.1).
 
     Differences from the papers: beta of `effective_number` is (N - 1) / N with N the number of
     pixels when not given, since the papers' 0.9..0.9999 count images, not pixels, and would give
@@ -37,8 +38,8 @@ def class_weights(
     Args:
         counts: labelled pixels of each category, 0 or more, over the training images.
         rule: one of `RULES`.
-        image_counts: pixels (without ignored ones or with them, as you count images) of all images
-            that contain the category; for `median_frequency`.
+        image_counts: pixels, ignored ones too, of all images that contain the category; for
+            `median_frequency`.
         beta: for `effective_number`, in [0, 1).
 
     Raises:
