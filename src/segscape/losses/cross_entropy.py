@@ -62,10 +62,9 @@ def cross_entropy(
         )
     if not 0 <= label_smoothing < 1:
         raise StructureError(f"cross_entropy: label_smoothing {label_smoothing} is not in [0, 1)")
-    # Half precision cannot hold the sum over many pixels. One copy to channel-major is faster than
-    # a softmax over the innermost axis of channels-last memory (measured, see the benchmark).
+    # Half precision cannot hold the sum over many pixels.
     logits = logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
-    log_scores = F.log_softmax(logits.contiguous(), 1)
+    log_scores = F.log_softmax(logits, 1)
     weights = None if class_weights is None else class_weights.to(log_scores)
     try:
         if pixel_weights is None and label_smoothing == 0 and logits.device.type == "cpu":
