@@ -1,34 +1,28 @@
 """A recipe put together: data, model, optimizer and devices, ready for the first step."""
 
 import hashlib
-import logging
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.strategies import DDPStrategy
 from torch import Tensor, nn
 
-from segscape.datasets import open_dataset
 from segscape.datasets.dataset import Dataset
 from segscape.layers.batch_norm import synchronize
 from segscape.models import build_model
 from segscape.models.semantic_model import SemanticModel
-from segscape.ops.processes import gather_over_processes
 from segscape.structures import (
     CheckpointError,
-    DatasetError,
     LabelMap,
     RecipeError,
-    SegscapeError,
     TrainingError,
 )
 from segscape.training.checkpoint import Checkpoint, Progress
 from segscape.training.data_loading import TrainingLoader, cached
+from segscape.training.data_sets import Sets
 from segscape.training.initial_weights import start_from
 from segscape.training.optimizer import (
     build_optimizer,
@@ -46,86 +40,6 @@ from segscape.training.sample_order import BatchOrder, SampleOrder
 from segscape.training.schedule import Schedule
 from segscape.training.training_step import TrainingStep
 from segscape.training.weight_average import WeightAverage
-
-T = TypeVar("T")
-_PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
-
-
-@dataclass(frozen=True)
-class Sets:
-    """The images of a run.
-
-    Args:
-        train: to learn from.
-        val: to judge by.
-    """
-
-    train: Dataset[LabelMap]
-    val: Dataset[LabelMap]
-
-
-def open_sets(recipe: Recipe) -> Sets:
-    """Open the data sets of a recipe.
-
-    Raises:
-        SegscapeError: when one cannot be opened, is empty, or they mean different categories.
-    """
-    data = recipe.data
-    classes = Path(data.classes) if isinstance(data.classes, str) else data.classes
-    sets = Sets(
-        *(
-            open_dataset(spec, split=split, classes=classes, ignore=data.ignore)
-            for spec, split in (
-                (data.train, data.train_split),
-                (data.val or data.train, data.val_split),
-            )
-        )
-    )
-    for key, dataset in (("data.train", sets.train), ("data.val", sets.val)):
-        if len(dataset) == 0:
-            raise DatasetError(f"{key}: no images: name a folder and split that hold some")
-    if sets.train.taxonomy != sets.val.taxonomy:
-        raise DatasetError(
-            f"data.train means {', '.join(sets.train.taxonomy.names)} and data.val "
-            f"{', '.join(sets.val.taxonomy.names)}: give both the same classes (data.classes)"
-        )
-    return sets
-
-
-def open_fabric(precision: str = "fp32") -> Fabric:
-    """One process, or those that torchrun started.
-
-    Raises:
-        RecipeError: for fp16 on a CPU.
-    """
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    fabric = Fabric(
-        accelerator="auto",
-        devices=local if world > 1 else 1,
-        num_nodes=world // local if world > 1 else 1,
-        strategy=DDPStrategy(broadcast_buffers=False) if world > 1 else "auto",
-        precision=_PRECISION[precision],  # pyright: ignore[reportArgumentType] - one of its words
-    )
-    if precision == "fp16" and fabric.device.type != "cuda":
-        raise RecipeError("training.precision: fp16 needs a CUDA GPU: use auto, bf16 or fp32")
-    fabric.launch()
-    return fabric
-
-
-def on_first_process(fabric: Fabric, work: Callable[[], T]) -> T:
-    """Do something on process 0 and give all its result, or all its error."""
-    outcome: T | SegscapeError | None = None
-    if fabric.is_global_zero:
-        try:
-            outcome = work()
-        except SegscapeError as error:
-            outcome = error
-    outcome = gather_over_processes(outcome)[0]
-    if isinstance(outcome, SegscapeError):
-        raise outcome
-    return outcome  # pyright: ignore[reportReturnType] - process 0 has set it
 
 
 @dataclass(frozen=True)
@@ -252,10 +166,9 @@ def assemble(recipe: Recipe, fabric: Fabric, sets: Sets) -> Assembly:
     if recipe.weights is not None:
         start_from(model, Path(recipe.weights))
     channels_last = training.channels_last is True
-    model.to(
-        device=fabric.device,
-        memory_format=torch.channels_last if channels_last else torch.contiguous_format,
-    )
+    model.to(fabric.device)
+    if channels_last:
+        model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - a gap in torch's stubs
     model.criteria = recipe_losses(recipe, sets.train, fabric.device)
     if fabric.world_size > 1:
         synchronize(model)

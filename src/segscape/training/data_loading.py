@@ -79,7 +79,7 @@ class TrainingLoader:
         pin_memory: bool = False,
     ) -> None:
         self.workers = workers
-        self.waited = 0.0
+        self._processes = order.batch_size // order.share
         loader = DataLoader(
             TransformedSamples(dataset, transforms, seed=seed),
             batch_sampler=cast("Any", order),
@@ -92,6 +92,16 @@ class TrainingLoader:
             generator=torch.Generator(),
         )
         self._batches: Iterator[Any] = iter(loader)
+        self.start_clock()
+
+    def start_clock(self) -> None:
+        """Measure from now on."""
+        self._began, self._waited, self._images = perf_counter(), 0.0, 0
+
+    def waiting(self) -> dict[str, float]:
+        """Since the clock was started: share of the time spent in `next`, and images per second."""
+        seconds = perf_counter() - self._began
+        return {"data_wait": self._waited / seconds, "images_per_second": self._images / seconds}
 
     def close(self) -> None:
         """End the workers; no batch can be taken any more."""
@@ -116,9 +126,10 @@ class TrainingLoader:
                 f"a loader worker died ({reason}): most often memory ran out: set "
                 f"training.workers below {self.workers} or data.cache=false"
             ) from error
-        self.waited += perf_counter() - began
+        self._waited += perf_counter() - began
         if isinstance(batch, SegscapeError):
             raise batch
+        self._images += len(batch.keys) * self._processes
         return batch
 
 

@@ -113,9 +113,9 @@ def checked_options(
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-def _checked(path: str, value: object, hint: object) -> object:
+def _checked(path: str, value: object, hint: Any) -> object:  # noqa: ANN401 - any annotation
     try:
-        adapter = TypeAdapter(hint)
+        adapter: TypeAdapter[object] = TypeAdapter(hint)
     except PydanticSchemaGenerationError:  # a tensor or the like: the function judges it
         return value
     try:

@@ -1,6 +1,6 @@
 """What the entries of a recipe stand for: transforms, losses, optimizer, schedule."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
@@ -133,15 +133,15 @@ def _checked_loss(path: str, entry: LossEntry) -> dict[str, Any]:
 
 
 def _listed_weights(path: str, weights: object, categories: int) -> Float[Tensor, "category"]:
-    good = isinstance(weights, Sequence) and all(
-        isinstance(weight, int | float) and weight >= 0 for weight in weights
-    )
-    if not good or len(weights) != categories:
+    numbers = list(weights) if isinstance(weights, list | tuple) else []
+    if len(numbers) != categories or not all(
+        isinstance(weight, int | float) and weight >= 0 for weight in numbers
+    ):
         raise RecipeError(
             f"{path}.{_WEIGHTS}: got {weights!r}, expected a rule ({', '.join(RULES)}) or "
             f"{categories} numbers of 0 or more, one per category"
         )
-    return torch.tensor([float(weight) for weight in weights])
+    return torch.tensor([float(weight) for weight in numbers])
 
 
 def _built(

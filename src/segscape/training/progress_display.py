@@ -26,7 +26,9 @@ class Display(Protocol):
         """An optimizer step was done."""
         ...
 
-    def evaluation(self, step: int, epoch: float, loss: float, miou: float, *, best: bool) -> None:
+    def evaluation(
+        self, step: int, epoch: float, loss: float, miou: float | None, *, best: bool
+    ) -> None:
         """A validation was done."""
         ...
 
@@ -50,7 +52,9 @@ class Silence:
     def step(self, step: int, loss: float) -> None:
         """Show nothing."""
 
-    def evaluation(self, step: int, epoch: float, loss: float, miou: float, *, best: bool) -> None:
+    def evaluation(
+        self, step: int, epoch: float, loss: float, miou: float | None, *, best: bool
+    ) -> None:
         """Show nothing."""
 
     def note(self, text: str) -> None:
@@ -108,9 +112,11 @@ class Bar:
         shown = f"{self._loss.add(loss):.4f}"
         self._progress.update(self._task, completed=step, loss=shown)
 
-    def evaluation(self, step: int, epoch: float, loss: float, miou: float, *, best: bool) -> None:
+    def evaluation(
+        self, step: int, epoch: float, loss: float, miou: float | None, *, best: bool
+    ) -> None:
         """Show the score and keep it as a line above the bar."""
-        self._progress.update(self._task, miou=f"{miou:.4f}")
+        self._progress.update(self._task, miou=_score(miou))
         self.note(_evaluation_line(epoch, loss, miou, best=best))
 
     def note(self, text: str) -> None:
@@ -154,7 +160,9 @@ class Lines(Silence):
         left = (now - self._began) / (step - self._first) * (self._steps - step)
         self.note(f"step {step}/{self._steps}  loss {smooth:.4f}  about {left / 60:.1f} min left")
 
-    def evaluation(self, step: int, epoch: float, loss: float, miou: float, *, best: bool) -> None:
+    def evaluation(
+        self, step: int, epoch: float, loss: float, miou: float | None, *, best: bool
+    ) -> None:
         """Print the scores."""
         self.note(_evaluation_line(epoch, loss, miou, best=best))
 
@@ -171,6 +179,10 @@ def display(steps: int, step: int) -> Display:
     return Bar(steps, step) if sys.stderr.isatty() else Lines(steps, step)
 
 
-def _evaluation_line(epoch: float, loss: float, miou: float, *, best: bool) -> str:
+def _evaluation_line(epoch: float, loss: float, miou: float | None, *, best: bool) -> str:
     mark = "  best so far" if best else ""
-    return f"epoch {epoch:6.1f}  validation loss {loss:.4f}  mIoU {miou:.4f}{mark}"
+    return f"epoch {epoch:6.1f}  validation loss {loss:.4f}  mIoU {_score(miou)}{mark}"
+
+
+def _score(miou: float | None) -> str:
+    return "not defined" if miou is None else f"{miou:.4f}"

@@ -70,12 +70,14 @@ def decided(asked: Recipe, choice: HardwareChoice) -> Recipe:
 
 
 def begin(run: Path, recipe: Recipe) -> None:
-    """Make the folder and write its recipe.
+    """Make the folder and write its recipe; one that continues keeps both.
 
     Raises:
         OutputError: when it cannot be written.
         RecipeError: when the recipe does not survive being written.
     """
+    if saved_recipe(run) is not None:
+        return
     text = recipe.to_yaml()
     with atomic_file(run / RECIPE_FILE) as temporary:
         temporary.write_text(text, "utf-8")

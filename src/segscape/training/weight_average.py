@@ -4,7 +4,7 @@ from copy import deepcopy
 from typing import Generic, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -29,14 +29,9 @@ class WeightAverage(Generic[M]):
     def update(self, model: M, step: int) -> None:
         """Follow the weights after `step` steps are done."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        averages: list[Tensor] = []
-        values: list[Tensor] = []
-        for average, value in zip(
-            self.model.state_dict().values(), model.state_dict().values(), strict=True
-        ):
+        own, others = self.model.state_dict(), model.state_dict()
+        for average, value in zip(own.values(), others.values(), strict=True):
             if average.is_floating_point():
-                averages.append(average)
-                values.append(value)
+                average.lerp_(value, 1 - decay)
             else:
                 average.copy_(value)
-        torch._foreach_lerp_(averages, values, 1 - decay)
