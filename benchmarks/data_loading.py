@@ -77,7 +77,8 @@ def _pairs(
         *CROP, scale=SCALE, rare_class_probability=1.0, max_category_share=0.75
     )
     return [
-        ("random_scale", large, RandomScale(SCALE), v2.ScaleJitter(SIZE, SCALE)),
+        # ScaleJitter divides its target's second number by the height: this target is a scale of 1.
+        ("random_scale", large, RandomScale(SCALE), v2.ScaleJitter((480, 360), SCALE)),
         ("resize", large, Resize(*CROP), v2.Resize(CROP)),
         ("random_crop", large, RandomCrop(*CROP), v2.RandomCrop(CROP)),
         ("random_resized_crop", large, OURS_FUSED, FUSED),
