@@ -4,7 +4,7 @@ import sys
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Integer
@@ -15,6 +15,7 @@ from segscape.io.label_coding import LabelCoding
 from segscape.structures import LabelMap, OutputError, Size, StructureError
 
 
+@runtime_checkable
 class TileSink(Protocol):
     """Where complete tiles go."""
 

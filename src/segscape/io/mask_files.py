@@ -153,7 +153,7 @@ def _read_tiff(file: BinaryIO, path: Path, pixel_limit: int) -> NDArray[Any]:
                 return samples[..., 0]
             if page.samples == 2:
                 return samples
-            if page.samples > 4 or samples.dtype != np.uint8:
+            if samples.dtype != np.uint8 or page.layout() not in ("rgb", "rgb+alpha"):
                 raise MaskFileError(
                     f"{path}: holds {page.samples} samples of {samples.dtype} per pixel, expected "
                     "one id or 8-bit red, green, blue"
