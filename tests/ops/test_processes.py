@@ -1,7 +1,7 @@
 import torch
 from tests.support.processes import run_in_processes
 
-from segscape.ops.processes import gather_over_processes, process_count, sum_over_processes
+from segscape.ops.processes import alone, gather_over_processes, process_count, sum_over_processes
 
 NUMBERS = torch.tensor([[1.0, -2.0, 4.0], [3.0, 0.5, 1.5]], dtype=torch.float64)
 
@@ -14,6 +14,8 @@ def in_one_of_two(rank, world):
     x = NUMBERS[rank].clone().requires_grad_()
     total = sum_over_processes(x)
     loss_of(total).backward()
+    with alone():
+        own = sum_over_processes(NUMBERS[rank])
     whole = torch.arange(3) + 10**15 * (rank + 1)  # beyond what floats hold
     return {
         "count": process_count(),
@@ -22,6 +24,7 @@ def in_one_of_two(rank, world):
         "input": x.detach(),
         "whole": sum_over_processes(whole),
         "strided": sum_over_processes(NUMBERS.T),
+        "own": own,
         "gathered": gather_over_processes({"rank": rank}),
     }
 
@@ -52,6 +55,7 @@ def test_two_processes_share_sum_and_gradient():
         assert torch.equal(result["input"], NUMBERS[rank])
         assert result["whole"].tolist() == [3 * 10**15, 3 * 10**15 + 2, 3 * 10**15 + 4]
         assert torch.equal(result["strided"], 2 * NUMBERS.T)
+        assert torch.equal(result["own"], NUMBERS[rank])
         assert result["gathered"] == [{"rank": 0}, {"rank": 1}]
 
 
