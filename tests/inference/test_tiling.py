@@ -40,7 +40,7 @@ def constant(value: float):
     return lambda image: torch.full((2, *image.shape[1:]), value)
 
 
-@given(sizes, st.integers(1, 24), st.integers(0, 12), st.sampled_from([1, 4]))
+@given(sizes, st.integers(3, 24), st.integers(0, 12), st.sampled_from([1, 4]))
 @settings(max_examples=80, deadline=None)
 def test_weights_of_every_pixel_add_up_to_one(size, tile, overlap, align):
     overlap = min(overlap, tile // 2)

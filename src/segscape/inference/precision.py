@@ -22,21 +22,28 @@ WORTHWHILE = 1.3
 _LEAST_ROUNDS, _MOST_ROUNDS = 5, 40
 
 
-def resolve_precision(wanted: str, device: torch.device) -> Literal["fp32", "bf16"]:
+def check_precision(name: str) -> Precision:
+    """The precision of a name.
+
+    Raises:
+        StructureError: when there is none of this name.
+    """
+    known: dict[str, Precision] = {known: known for known in get_args(Precision)}
+    if name not in known:
+        raise StructureError(f"precision '{name}': choose one of {', '.join(known)}")
+    return known[name]
+
+
+def resolve_precision(wanted: Precision, device: torch.device) -> Literal["fp32", "bf16"]:
     """Choose between fp32 and bf16.
 
     Args:
         wanted: "fp32", "bf16", or "auto" for what is faster on the device.
         device: where prediction runs.
-
-    Raises:
-        StructureError: for another name.
     """
     if wanted == "auto":
         return "bf16" if bf16_is_faster(device) else "fp32"
-    if wanted in ("fp32", "bf16"):
-        return wanted
-    raise StructureError(f"precision '{wanted}': choose one of {', '.join(get_args(Precision))}")
+    return wanted
 
 
 @cache
@@ -47,9 +54,12 @@ def bf16_is_faster(device: torch.device) -> bool:
     """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device.type != "cpu" or not torch.ops.mkldnn._is_mkldnn_bf16_supported():  # noqa: SLF001 - the one question
-        return False
-    return _measure()
+    return device.type == "cpu" and _has_units() and _measure()
+
+
+def _has_units() -> bool:
+    """Whether oneDNN would compute in bf16 at all; elsewhere torch emulates it slowly."""
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001 - the one question
 
 
 def _measure() -> bool:
