@@ -1,7 +1,8 @@
-"""The numbers of an evaluation as a table in the terminal, at most 100 columns wide."""
+"""The numbers of an evaluation as a table in the terminal."""
 
 from math import isnan
 
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -9,20 +10,22 @@ from segscape.evaluation.evaluation import Evaluation
 from segscape.metrics.bootstrap import Interval
 from segscape.metrics.scores import ClassScores
 
-WIDTH = 100
-LONGEST_NAME = 28
+# With it the table is 77 columns wide at most, which fits what pipes and logs are given.
+LONGEST_NAME = 24
 
 
 def score_table(evaluation: Evaluation, title: str) -> Table:
     """One row per category: IoU with its interval, precision, recall, F1, accuracy, share."""
     # Text, not str: names may hold square brackets, which rich would read as markup.
-    table = Table(title=Text(title), title_justify="left", width=None, pad_edge=False)
+    table = Table(
+        title=Text(f"{title}, in %"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+    )
     table.add_column("category", no_wrap=True, max_width=LONGEST_NAME, overflow="ellipsis")
-    table.add_column("IoU %", justify="right", no_wrap=True, style="bold")
+    table.add_column("IoU", justify="right", no_wrap=True, style="bold")
     intervals = evaluation.intervals
     if intervals is not None:
         table.add_column(f"{intervals.level:.0%} interval", justify="right", no_wrap=True)
-    for name in ("prec. %", "recall %", "F1 %", "acc. %", "of truth %"):
+    for name in ("prec.", "recall", "F1", "acc.", "share"):
         table.add_column(name, justify="right", no_wrap=True)
     for position, scores in enumerate(evaluation.scores.per_class):
         interval = [] if intervals is None else [_interval(intervals.class_iou[position])]

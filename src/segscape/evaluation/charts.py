@@ -101,7 +101,7 @@ def line_chart(
 def tidy(value: float) -> str:
     """Write a number as short as three digits allow.
 
-    >>> tidy(0.00025), tidy(1500), tidy(0.5), tidy(0)
+    >>> tidy(0.00025), tidy(1500.0), tidy(0.5), tidy(0.0)
     ('2.5e-4', '1,500', '0.5', '0')
     """
     if value == 0:

@@ -120,14 +120,10 @@ def confusions(evaluation: Evaluation) -> list[Confusion]:
     """The errors with the most pixels, most first; the last column is no category at all."""
     matrix = evaluation.scores.matrix.tolist()
     names = [*evaluation.taxonomy.names, "nothing"]
-    errors = sum(n for i, row in enumerate(matrix) for j, n in enumerate(row) if i != j)
-    pairs = [
-        Confusion(names[i], names[j], n, n / sum(row), n / errors)
-        for i, row in enumerate(matrix)
-        for j, n in enumerate(row)
-        if i != j and n > 0
-    ]
-    return sorted(pairs, key=lambda pair: -pair.pixels)[:MOST_CONFUSIONS]
+    wrong = [(n, i, j) for i, row in enumerate(matrix) for j, n in enumerate(row) if i != j and n]
+    errors = sum(n for n, _, _ in wrong)
+    most = sorted(wrong, key=lambda cell: -cell[0])[:MOST_CONFUSIONS]
+    return [Confusion(names[i], names[j], n, n / sum(matrix[i]), n / errors) for n, i, j in most]
 
 
 def matrix_view(evaluation: Evaluation) -> dict[str, Any]:

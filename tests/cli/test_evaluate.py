@@ -1,0 +1,127 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from segscape.cli.judged_data import judged_data
+from segscape.cli.main import main
+from segscape.models import build_model
+from segscape.models.model_files import save_model
+from segscape.structures import DatasetError, Taxonomy
+from segscape.training.recipe import Recipe
+
+NAMES = ["sky", "road"]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder of four images, and a run whose recipe names it and ignores id 9."""
+    place = tmp_path_factory.mktemp("evaluate")
+    generator = np.random.default_rng(0)
+    for split in ("train", "val"):
+        for kind in ("images", "masks"):
+            (place / "data" / split / kind).mkdir(parents=True)
+        for number in range(2):
+            pixels = generator.integers(0, 256, (40, 48, 3), np.uint8)
+            ids = generator.choice([0, 1, 9], (40, 48)).astype(np.uint8)
+            folder = place / "data" / split
+            Image.fromarray(pixels).save(folder / "images" / f"{number}.png")
+            Image.fromarray(ids).save(folder / "masks" / f"{number}.png")
+    (place / "data" / "classes.txt").write_text("\n".join(NAMES))
+    torch.manual_seed(0)
+    options = {"encoder": "resnet18"}
+    model = build_model("unet", Taxonomy.from_names(NAMES), options)
+    save_model(place / "run" / "model", model)
+    recipe = Recipe.from_mapping(
+        {
+            "data": {"train": f"folder:{place / 'data'}", "ignore": [9]},
+            "model": {"name": "unet", **options},
+            "training": {"epochs": 1},
+        }
+    )
+    (place / "run" / "recipe.yaml").write_text(recipe.to_yaml())
+    return place
+
+
+def _run(*words):
+    with pytest.raises(SystemExit) as left:
+        main([str(word) for word in words])
+    return left.value.code
+
+
+def test_the_recipes_validation_images_are_judged_by_default(made, capsys):
+    assert _run("evaluate", made / "run", "--json", made / "out.json") in (0, None)
+    printed = capsys.readouterr().out
+    found = json.loads((made / "out.json").read_text())
+    assert found["images"] == 2
+    assert found["pixels"]["void"] > 0
+    assert [category["name"] for category in found["per_class"]] == NAMES
+    assert f"{100 * found['metrics']['miou']:.1f}" in printed
+    assert str(made / "run" / "report.html") in printed
+    assert str(made / "out.json") in printed
+    assert max(map(len, printed.splitlines()[:8])) <= 100
+    assert "run on data, val" in (made / "run" / "report.html").read_text()
+
+
+def test_the_recipes_ignored_ids_hold_for_its_folder_under_another_path(made, monkeypatch):
+    monkeypatch.chdir(made / "run")
+    words = ["--data", "folder:../data", "--split", "train", "--limit", "1", "--flips"]
+    report = made / "page.html"
+    assert _run("evaluate", ".", *words, "--json", "b.json", "--report", report) in (0, None)
+    found = json.loads((made / "run" / "b.json").read_text())
+    assert found["images"] == 1
+    assert found["data"]["ignored_ids"] == "9"
+    assert found["model"]["flips"] is True
+    assert report.exists()
+
+
+def test_another_folder_needs_its_own_ignored_ids(made, capsys):
+    shutil.copytree(made / "data", made / "other", dirs_exist_ok=True)
+    words = ["evaluate", made / "run", "--data", f"folder:{made / 'other'}"]
+    assert _run(*words) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("segscape: ")
+    assert error.count("\n") == 1
+    assert _run(*words, "--ignore", 9, "--report", made / "other.html") in (0, None)
+
+
+def test_other_categories_are_refused_in_one_line(made, capsys, tmp_path):
+    (tmp_path / "classes.txt").write_text("sky\nwater\n")
+    assert _run("evaluate", made / "run", "--classes", tmp_path / "classes.txt") == 2
+    error = capsys.readouterr().err
+    assert "'water' only in the data, 'road' only in the model" in error
+    assert error.count("\n") == 1
+
+
+def test_a_model_folder_alone_needs_data(made, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert _run("evaluate", made / "run" / "model") == 2
+    assert "--data LAYOUT:ROOT" in capsys.readouterr().err
+    words = ["--data", f"folder:{made / 'data'}", "--ignore", 9]
+    assert _run("evaluate", made / "run" / "model", *words) in (0, None)
+    assert (tmp_path / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["missing"], "no such folder"),
+        (["run", "--json", "data"], "is a folder, a file was to be written"),
+        (["run", "--data", "folder:nowhere"], "not found"),
+        (["run", "--split", "test"], "test"),
+    ],
+)
+def test_bad_input_is_one_line_and_code_2(made, capsys, monkeypatch, words, expected):
+    monkeypatch.chdir(made)
+    assert _run("evaluate", *words) == 2
+    error = capsys.readouterr().err
+    assert expected in error
+    assert error.count("\n") == 1
+
+
+def test_nothing_named_is_refused():
+    with pytest.raises(DatasetError, match="name them with --data"):
+        judged_data(None, None, None, None, ())
