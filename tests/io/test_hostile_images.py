@@ -6,6 +6,7 @@ import struct
 import time
 import warnings
 import zlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,10 +45,11 @@ def victims() -> dict[str, bytes]:
         files[name] = stream.getvalue()
     wide = (picture.astype(np.uint16) * 257)[..., 0]
     files["png 16"] = png_bytes(wide[..., None].repeat(3, 2), 16, 2)
-    for name, options in (
-        ("tiled", {"tile": (16, 16), "compression": "zlib"}),
-        ("big", {"bigtiff": True, "compression": "zlib", "predictor": True, "rowsperstrip": 5}),
-    ):
+    ways: dict[str, dict[str, Any]] = {
+        "tiled": {"tile": (16, 16), "compression": "zlib"},
+        "big": {"bigtiff": True, "compression": "zlib", "predictor": True, "rowsperstrip": 5},
+    }
+    for name, options in ways.items():
         stream = io.BytesIO()
         tifffile.imwrite(stream, wide, metadata=None, **options)
         files[name] = stream.getvalue()
@@ -92,6 +94,7 @@ def test_mutated_files_are_refused_or_read(name, tmp_path):
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     path = tmp_path / "image"
     whole = outcome(path, data)
+    assert whole is not None
     refused = 0
     for trial in range(150):
         changed = bytearray(data)

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import tifffile
@@ -159,18 +160,22 @@ def png_images(seed: int = 0) -> Iterator[OddImage]:
             stored[(samples == key).all(2)] = 255
         chunk = b"" if turn is None else png_chunk(b"eXIf", exif_block(turn))
         # The standard lets eXIf stand before or behind the pixels.
-        where = (
-            {"before": before + chunk} if turn and turn % 2 else {"before": before, "after": chunk}
-        )
+        early = turn is not None and turn % 2 == 1
         yield OddImage(
             f"png color {color} depth {depth} size {size} exif {turn} keyed {keyed}",
-            png_bytes(samples, depth, color, **where),
+            png_bytes(
+                samples,
+                depth,
+                color,
+                before=before + chunk if early else before,
+                after=b"" if early else chunk,
+            ),
             shown(stored, turn),
             shown(samples[..., 0], turn) if color in (0, 3) else None,
         )
 
 
-def tiff_bytes(samples: np.ndarray, turn: int | None, **options: object) -> bytes:
+def tiff_bytes(samples: np.ndarray, turn: int | None, **options: Any) -> bytes:
     stream = io.BytesIO()
     tags = [] if turn is None else [(274, 3, 1, turn, True)]
     tifffile.imwrite(stream, samples, extratags=tags, metadata=None, **options)
@@ -180,7 +185,7 @@ def tiff_bytes(samples: np.ndarray, turn: int | None, **options: object) -> byte
 def tiff_images(seed: int = 0) -> Iterator[OddImage]:
     """TIFF: samples x byte order x strips, tiles and planes x compression x orientations."""
     rng = np.random.default_rng(seed)
-    ways = (
+    ways: tuple[dict[str, Any], ...] = (
         {},
         {"byteorder": ">"},
         {"tile": (16, 32), "compression": "zlib"},
@@ -211,7 +216,7 @@ def tiff_images(seed: int = 0) -> Iterator[OddImage]:
 
 
 # What Pillow writes without loss: container, options, modes.
-_LOSSLESS = (
+_LOSSLESS: tuple[tuple[str, dict[str, Any], tuple[str, ...]], ...] = (
     ("TIFF", {}, ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "I;16", "I;16B")),
     ("TIFF", {"compression": "tiff_lzw"}, ("1", "L", "P", "RGB", "RGBA", "CMYK")),
     ("TIFF", {"compression": "group4"}, ("1",)),
@@ -290,6 +295,6 @@ def _in_mode(
         return Image.fromarray(inks, "CMYK"), rgb, None
     wide = rng.integers(0, 65536, size).astype(np.uint16)
     image = Image.frombytes(
-        mode, size[::-1], wide.astype(">u2" if mode == "I;16B" else "<u2").tobytes()
+        mode, (size[1], size[0]), wide.astype(">u2" if mode == "I;16B" else "<u2").tobytes()
     )
     return image, np.repeat(scaled(wide, 16)[..., None], 3, axis=2), wide
