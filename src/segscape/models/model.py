@@ -48,6 +48,7 @@ class Model(nn.Module, ABC, Generic[Outputs, Target, Result]):
 
     Attributes:
         architecture: how the model was built, None when its class was called directly.
+        strides: input pixels per pixel of the maps that meet in the network, finest first.
 
     Raises:
         StructureError: when mean or std do not have one value per channel.
@@ -56,6 +57,7 @@ class Model(nn.Module, ABC, Generic[Outputs, Target, Result]):
     mean: Tensor
     std: Tensor
     architecture: Architecture | None = None
+    strides: tuple[int, ...] = ()
 
     def __init__(
         self,

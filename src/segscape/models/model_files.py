@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from segscape.io.atomic import atomic_folder, recover
-from segscape.models import MODELS, AnyModel, build_model
+from segscape.models import MODELS, AnyModel, Architecture, build_model
 from segscape.structures import (
     Category,
     CheckpointError,
@@ -80,6 +80,8 @@ def load_model(folder: str | Path, *, taxonomy: Taxonomy | None = None) -> AnyMo
         model = build_model(description["name"], known, options)
     except (RecipeError, StructureError) as error:
         raise CheckpointError(f"{folder / DESCRIPTION_FILE}: {error}") from error
+    # Saved again, it says the same.
+    model.architecture = Architecture(description["name"], description["options"])
     load_weights(model, read_tensors(folder / WEIGHTS_FILE), source=str(folder / WEIGHTS_FILE))
     return model.eval()
 
@@ -126,11 +128,12 @@ def read_description(folder: Path) -> dict[str, Any]:
             f"{path} has format {str(found)[:80]!r}, expected {FORMAT!r}: load it with the version "
             "of segscape that wrote it"
         )
-    lacking = [key for key in ("name", "options", "taxonomy") if key not in description]
-    if lacking or not isinstance(description["options"], dict):
+    parts = {"name": str, "options": dict, "taxonomy": dict}
+    wrong = [key for key, kind in parts.items() if not isinstance(description.get(key), kind)]
+    if wrong:
         raise CheckpointError(
-            f"{path} is damaged: it lacks {', '.join(lacking) or 'options'}: copy the model folder "
-            "again"
+            f"{path} is damaged: {', '.join(wrong)} is missing or of the wrong type: copy the "
+            "model folder again"
         )
     return description
 

@@ -1,9 +1,10 @@
 """Types of the options builders take; `build_model` checks values against them."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import Field
 
 Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
-PerChannel = tuple[float, ...] | None
+PerChannel = Sequence[float] | None

@@ -74,6 +74,7 @@ class EncoderUNet(SemanticModel):
         super().__init__(taxonomy, in_channels=in_channels, mean=mean, std=std)
         self.encoder = encoder
         self.pad_to = encoder.size_multiple
+        self.strides = encoder.strides
         # Later maps of one stride replace earlier ones.
         self._map_at = {stride: index for index, stride in enumerate(encoder.strides)}
         coarsest = max(encoder.strides)

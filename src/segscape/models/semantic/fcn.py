@@ -79,6 +79,7 @@ class FCN(SemanticModel):
     ) -> None:
         super().__init__(taxonomy, in_channels=in_channels, mean=mean, std=std)
         self.stride: Stride = stride
+        self.strides = tuple(step for step in (8, 16, 32) if step >= stride)
         self.scale_pool4, self.scale_pool3 = (SCALE_POOL4, SCALE_POOL3) if at_once else (1.0, 1.0)
         count, learned = len(taxonomy), upsampling == "learned"
         self.trunk = VGG16(in_channels=in_channels, first_padding=FIRST_PADDING, ceil_mode=True)

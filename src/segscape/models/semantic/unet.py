@@ -51,6 +51,8 @@ class UNet(SemanticModel):
         std: likewise.
     """
 
+    strides = tuple(2**level for level in range(LEVELS + 1))
+
     def __init__(
         self,
         taxonomy: Taxonomy,

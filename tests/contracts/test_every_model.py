@@ -1,0 +1,152 @@
+"""What every network of the table must do, whatever its paper."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from tests.support.small_models import SMALL, TAXONOMY, noise_batch, small_model
+
+from segscape.models import MODELS
+from segscape.models.model_files import load_model, save_model
+from segscape.models.outputs import SemanticTarget
+from segscape.structures import ImageBatch, LabelMap, Size
+
+
+@pytest.fixture(scope="module", params=list(MODELS))
+def model(request: pytest.FixtureRequest) -> Iterator[Any]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield small_model(request.param).eval()
+    torch.set_num_threads(threads)
+
+
+def logits_of(model: Any, batch: ImageBatch) -> torch.Tensor:
+    with torch.no_grad():
+        return model(batch).logits
+
+
+def total_loss(model: Any, batch: ImageBatch, target: SemanticTarget) -> torch.Tensor:
+    return torch.stack([*model.losses(model(batch), target).values()]).sum()
+
+
+def test_every_model_has_small_options():
+    assert set(SMALL) == set(MODELS)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 37), (37, 1), (45, 61)])
+def test_any_size_gives_logits_of_that_size(model: Any, size: tuple[int, int]):
+    batch = noise_batch(size)
+    logits = logits_of(model, batch)
+    assert logits.shape == (1, len(TAXONOMY), *size)
+    assert logits.dtype == torch.float32
+    assert logits.isfinite().all()
+
+
+def test_a_batch_of_two_equals_two_of_one(model: Any):
+    batch = noise_batch((40, 33), (40, 33))
+    both = logits_of(model, batch)
+    for index in range(2):
+        alone = logits_of(model, ImageBatch(batch.pixels[index : index + 1], batch.sizes[:1]))
+        torch.testing.assert_close(both[index : index + 1], alone, atol=1e-4, rtol=1e-4)
+
+
+def test_what_lies_beyond_an_image_changes_nothing(model: Any):
+    batch = noise_batch((40, 33), (22, 27))
+    dirty = batch.pixels.clone()
+    dirty[1, :, 22:] = 1
+    dirty[1, :, :, 27:] = 1
+    torch.testing.assert_close(
+        logits_of(model, batch), logits_of(model, ImageBatch(dirty, batch.sizes))
+    )
+
+
+def test_decoding_gives_label_maps_of_true_sizes(model: Any):
+    batch = noise_batch((40, 33), (22, 27))
+    with torch.no_grad():
+        maps = model.decode(model(batch), batch)
+    assert [label_map.size for label_map in maps] == [Size(40, 33), Size(22, 27)]
+
+
+def test_grey_images_are_read_as_colour(model: Any):
+    grey = noise_batch((20, 20), channels=1)
+    colour = ImageBatch(grey.pixels.repeat(1, 3, 1, 1), grey.sizes)
+    torch.testing.assert_close(logits_of(model, grey), logits_of(model, colour))
+
+
+def test_gradients_reach_every_parameter_even_from_one_small_image(model: Any):
+    model.train()
+    model.zero_grad()
+    batch = noise_batch((9, 30))
+    labels = torch.randint(0, 3, (9, 30), dtype=torch.uint8)
+    target = SemanticTarget.stack([LabelMap(labels, TAXONOMY)])
+    total_loss(model, batch, target).backward()
+    unreached = [
+        name
+        for name, parameter in model.named_parameters()
+        if parameter.grad is None or not parameter.grad.isfinite().all()
+    ]
+    silent = [name for name, parameter in model.named_parameters() if not parameter.grad.any()]
+    model.zero_grad()
+    model.eval()
+    assert unreached == []
+    assert silent == []
+
+
+def test_a_single_pixel_can_be_trained_on(model: Any):
+    model.train()
+    target = SemanticTarget.stack([LabelMap(torch.zeros(1, 1, dtype=torch.uint8), TAXONOMY)])
+    loss = total_loss(model, noise_batch((1, 1)), target)
+    model.eval()
+    assert loss.isfinite()
+
+
+def test_one_seed_gives_one_model(model: Any):
+    again = small_model(model.architecture.name).state_dict()
+    other = small_model(model.architecture.name, seed=1).state_dict()
+    trained = {name for name, _ in model.named_parameters()}
+    assert trained <= set(again)
+    fresh = small_model(model.architecture.name).state_dict()
+    assert all(torch.equal(fresh[name], again[name]) for name in fresh)
+    assert any(not torch.equal(fresh[name], other[name]) for name in trained)
+
+
+def test_saved_and_loaded_gives_the_same_bits(model: Any, tmp_path):
+    save_model(tmp_path / "model", model)
+    loaded = load_model(tmp_path / "model", taxonomy=TAXONOMY)
+    batch = noise_batch((31, 20))
+    assert not loaded.training
+    assert loaded.taxonomy == model.taxonomy
+    assert loaded.architecture == model.architecture
+    assert torch.equal(logits_of(loaded, batch), logits_of(model, batch))
+
+
+def test_bf16_autocast_moves_few_labels(model: Any):
+    batch = noise_batch((48, 48))
+    full = logits_of(model, batch)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = logits_of(model, batch).float()
+    assert (rounded - full).abs().max() < 0.06 * (full.max() - full.min())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(MODELS))
+def test_overfits_two_images(name: str):
+    torch.manual_seed(0)
+    model = small_model(name).train()
+    rows = torch.arange(64)[:, None].expand(64, 64)
+    columns = torch.arange(64)[None, :].expand(64, 64)
+    labels = [(rows // 32 + columns // 32) % 3, (2 - rows // 32) % 3]
+    colors = torch.tensor([[20, 40, 220], [200, 160, 30], [0, 250, 120]], dtype=torch.uint8)
+    batch = ImageBatch.stack([colors[one].permute(2, 0, 1) for one in labels])
+    target = SemanticTarget.stack([LabelMap(one.to(torch.uint8), TAXONOMY) for one in labels])
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3 if "unet" in name else 1e-4)
+    for _ in range(150):
+        loss = total_loss(model, batch, target)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if loss < 0.05:
+            break
+    predicted = logits_of(model.eval(), batch).argmax(1)
+    assert (predicted == target.labels).float().mean() > 0.9
