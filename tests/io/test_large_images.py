@@ -336,7 +336,7 @@ import torch
 from segscape.io.large_images import create_labels, open_large
 from segscape.structures import Size, Taxonomy
 import numpy, tifffile, zarr, imagecodecs
-folder, suffix, height, width = Path(sys.argv[1]), sys.argv[2], 16_000, 8_000
+folder, suffix, height, width = Path(sys.argv[1]), sys.argv[2], 12_000, 8_000
 taxonomy = Taxonomy.from_names(["a", "b", "c"])
 
 def strip(top):
@@ -361,14 +361,15 @@ with open_large(folder / ("labels" + suffix)) as image:
     for top in range(0, height - 512, 5120):
         for left in range(0, width - 1024, 1000):
             window = image.read(top, left, 512, 1024)
-            total += int(window.sum())
+            # No sum: torch's first reduction alone maps hundreds of MiB of its library.
+            total += 1 + int(window[0, 0, 0])
 print(peak() - before, total > 0)
 """
 
 
 @pytest.mark.parametrize("suffix", [".tif", ".zarr"])
 def test_memory_is_that_of_a_row_of_tiles(suffix, tmp_path):
-    # 128 MB of labels, 384 MB of colours; a row of tiles is 4 MB, the reader's cache 64 MB.
+    # 96 MB of labels, 288 MB of colours; a row of tiles is 4 MB.
     result = subprocess.run(
         [sys.executable, "-c", _MEMORY, str(tmp_path), suffix],
         env={**os.environ, "PYTHONPATH": _SOURCES, "OMP_NUM_THREADS": "1"},
@@ -378,4 +379,4 @@ def test_memory_is_that_of_a_row_of_tiles(suffix, tmp_path):
     )
     grown, read = result.stdout.split()
     assert read == "True"
-    assert int(grown) < 100, f"{grown} MiB"
+    assert int(grown) < 64, f"{grown} MiB"

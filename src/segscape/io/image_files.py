@@ -6,6 +6,7 @@ table and the scaling are in `pixel_values`, the orientations in `orientation`. 
 """
 
 import warnings
+from contextlib import closing
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -96,7 +97,7 @@ def image_size(path: str | Path) -> Size:
         if found == "TIFF":
             from segscape.io.tiff_pages import TiffPage
 
-            with TiffPage(file, path) as page:
+            with closing(TiffPage(file, path)) as page:
                 size = page.size
         elif found == "PNG":
             header = read_png_header(file, str(path), check_sums=False)
@@ -160,7 +161,7 @@ def _read_tiff(file: BinaryIO, path: Path, pixel_limit: int) -> NDArray[np.uint8
     # Imported here: many data sets hold no TIFF, and tifffile takes a while to load.
     from segscape.io.tiff_pages import TiffPage
 
-    with TiffPage(file, path) as page:
+    with closing(TiffPage(file, path)) as page:
         refuse_bomb(path, page.size, pixel_limit)
         if page.has_more_pages():
             _warn_of_more(path, "pages")

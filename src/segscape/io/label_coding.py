@@ -112,6 +112,9 @@ class LabelCoding:
         values = ids.cpu().numpy()
         if values.size == 0:
             raise MaskFileError(f"{source}: has no pixels")
+        small = values.dtype == np.uint8 and len(self.file_ids) < _LARGEST_8
+        if small and (quick := self._translate(values)) is not None:
+            return LabelMap(torch.from_numpy(quick), self.taxonomy)
         low, high = int(values.min()), int(values.max())
         if low < 0 or high >= _TABLE_LIMIT:
             labels = self._search(values)
@@ -198,6 +201,17 @@ class LabelCoding:
         keys = np.array([*self.file_ids, *ignored], np.int64)
         void = [self.taxonomy.ignore_id] * len(ignored)
         return keys, np.array([*range(len(self.file_ids)), *void], np.int32)
+
+    def _translate(self, values: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+        """Labels of 8-bit ids, None when some are unknown; several times as fast as indexing."""
+        unknown = len(self.file_ids)  # neither a category's label nor, at 255, the ignored one
+        table = np.full(256, unknown, np.uint8)
+        known = self._table(255)
+        table[known >= 0] = known[known >= 0]
+        labels = bytearray(values.tobytes()).translate(table.tobytes())
+        if unknown in labels:
+            return None
+        return np.frombuffer(labels, np.uint8).reshape(values.shape)
 
     def _table(self, high: int) -> NDArray[Any]:
         keys, labels = self._meanings()

@@ -6,7 +6,7 @@ BigTIFF and Zarr. The pixels are those of `read_image`.
 """
 
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -104,7 +104,7 @@ def open_large(path: str | Path, *, pixel_limit: int = PIXEL_LIMIT) -> LargeImag
         if found == "TIFF":
             from segscape.io.tiff_pages import TiffPage
 
-            page = stack.enter_context(TiffPage(file, path))
+            page = stack.enter_context(closing(TiffPage(file, path)))
             if page.readable:
                 page.layout()
                 kept = stack.pop_all()

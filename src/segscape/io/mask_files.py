@@ -6,6 +6,7 @@ Lossy files (JPEG, lossy WebP) are refused: they invent ids along every edge.
 """
 
 import struct
+from contextlib import closing
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -141,7 +142,7 @@ def read_stored(
 def _read_tiff(file: BinaryIO, path: Path, pixel_limit: int) -> NDArray[Any]:
     from segscape.io.tiff_pages import TiffPage
 
-    with TiffPage(file, path) as page:
+    with closing(TiffPage(file, path)) as page:
         refuse_bomb(path, page.size, pixel_limit)
         if page.is_lossy:
             raise MaskFileError(f"{path}: is compressed as JPEG or WebP and {_LOSSY}")

@@ -10,7 +10,6 @@ import logging
 import struct
 from collections import OrderedDict
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -49,7 +48,7 @@ SEGMENT_LIMIT = 1 << 30
 
 
 class TiffPage:
-    """The first page of an open TIFF file, shown upright.
+    """The first page of an open TIFF file, shown upright; close it with `contextlib.closing`.
 
     Args:
         file: open for reading; the caller closes it.
@@ -296,14 +295,3 @@ class TiffPage:
         """Forget the decoded pieces."""
         self._cache.clear()
         self._tiff.close()
-
-    def __enter__(self) -> "TiffPage":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
