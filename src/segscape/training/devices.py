@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from typing import TypeVar
 
+import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 
@@ -21,6 +22,8 @@ def open_fabric(precision: str = "fp32") -> Fabric:
     Raises:
         RecipeError: for fp16 on a CPU.
     """
+    if precision == "fp16" and not torch.cuda.is_available():
+        raise RecipeError("training.precision: fp16 needs a CUDA GPU: use auto, bf16 or fp32")
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     world = int(os.environ.get("WORLD_SIZE", "1"))
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
@@ -31,8 +34,6 @@ def open_fabric(precision: str = "fp32") -> Fabric:
         strategy=DDPStrategy(broadcast_buffers=False) if world > 1 else "auto",
         precision=_PRECISION[precision],  # pyright: ignore[reportArgumentType] - one of its words
     )
-    if precision == "fp16" and fabric.device.type != "cuda":
-        raise RecipeError("training.precision: fp16 needs a CUDA GPU: use auto, bf16 or fp32")
     fabric.launch()
     return fabric
 

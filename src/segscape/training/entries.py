@@ -55,6 +55,7 @@ def nearest(wrong: str, known: Collection[str]) -> str:
     "did you mean 'unet'? known: fcn, unet"
     """
     close = get_close_matches(wrong, list(known), n=1, cutoff=0.5)
+    close = close or [name for name in sorted(known) if len(wrong) > 2 and wrong in name]
     listed = f"known: {', '.join(sorted(known))}"
     return f"did you mean '{close[0]}'? {listed}" if close else listed
 

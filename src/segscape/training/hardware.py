@@ -77,7 +77,7 @@ def _time_block(precision: Precision, channels_last: bool) -> float:
         nn.Conv2d(64, 64, 3, padding=1, bias=False),
     )
     block = block.to(memory_format=layout)
-    images = torch.zeros(2, 64, 60, 80).to(memory_format=layout).requires_grad_()
+    images = torch.zeros(1, 64, 48, 64).to(memory_format=layout).requires_grad_()
     return min(_round(block, images, precision) for _ in range(_ROUNDS))
 
 

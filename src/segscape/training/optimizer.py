@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 BASE_RATE = "base_learning_rate"
 
 
+@runtime_checkable
 class OptimizerRule(Protocol):
     """The options of an optimizer; `build` makes it."""
 

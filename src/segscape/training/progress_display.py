@@ -3,7 +3,7 @@
 import sys
 from time import monotonic
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from rich.console import Console
 from rich.progress import (
@@ -19,6 +19,7 @@ _LINE_EVERY = 30.0
 _SMOOTHING = 0.95
 
 
+@runtime_checkable
 class Display(Protocol):
     """Shows how a training goes."""
 

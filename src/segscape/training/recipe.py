@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from segscape.structures import RecipeError
 from segscape.training.entries import Entry, explain
 from segscape.training.recipe_text import SHIPPED as SHIPPED
-from segscape.training.recipe_text import override, parse_yaml, recipe_text
+from segscape.training.recipe_text import override, parse_yaml, recipe_text, to_yaml
 
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -174,7 +173,7 @@ class Recipe(_Part):
 
     def to_yaml(self) -> str:
         """The text of a recipe file that reads back as this recipe."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        return to_yaml(self.model_dump(mode="json"))
 
     def outcome(self) -> dict[str, Any]:
         """What decides the numbers: the recipe without where data lie and how work is shared."""

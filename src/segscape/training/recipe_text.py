@@ -1,6 +1,7 @@
 """Recipe files: found by name or path, read as YAML, changed by dotted overrides."""
 
 import re
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,21 @@ class _Loader(yaml.SafeLoader):
     """YAML as people read it: 1e-3 is a number, which YAML 1.1 takes for a string."""
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
-    list("-+0123456789."),
-)
+class _Dumper(yaml.SafeDumper):
+    """Writes the string "1e-3" in quotes, so that it stays one."""
+
+
+for _side in (_Loader, _Dumper):
+    _side.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
+        list("-+0123456789."),
+    )
+
+
+def to_yaml(mapping: Mapping[str, Any]) -> str:
+    """The text that `parse_yaml` reads back as the same mapping, in its order."""
+    return yaml.dump(dict(mapping), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
 def parse_yaml(text: str) -> object:

@@ -6,9 +6,10 @@ recipe's learning rate is multiplied. No state: a resumed run asks for its step 
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
+@runtime_checkable
 class Schedule(Protocol):
     """Steps done and steps in all -> factor of the learning rate."""
 

@@ -1,0 +1,422 @@
+"""Training as a whole: what it leaves, how it stops, and that it goes on to the same bits."""
+
+import contextlib
+import os
+import random
+import signal
+import time
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tests.support.processes import run_in_processes
+from tests.support.training_runs import (
+    IMAGES,
+    assert_same_outcome,
+    outcome,
+    start_training,
+    tiny_recipe,
+    train_here,
+)
+from torch import Tensor
+
+from segscape.models.model_files import load_model
+from segscape.structures import (
+    CheckpointError,
+    LabelMap,
+    OutputError,
+    RecipeError,
+    Sample,
+    TrainingError,
+)
+from segscape.training import data_sets, loop
+from segscape.training.journal import read_journal
+from segscape.training.recipe import Recipe, read_recipe
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """An uninterrupted run without workers."""
+    run = tmp_path_factory.mktemp("runs") / "finished"
+    train_here(tiny_recipe(), run)
+    return run
+
+
+def test_a_run_leaves_what_the_architecture_says(finished):
+    files = {str(file.relative_to(finished)) for file in finished.rglob("*") if file.is_file()}
+    assert {
+        "recipe.yaml",
+        "journal.jsonl",
+        "checkpoints/last/state.json",
+        "checkpoints/best/state.json",
+        "model/model.safetensors",
+        "model/model.json",
+        "previews/first_batch.png",
+        "previews/step_000003_0.png",
+    } <= files
+    assert not [file for file in files if ".part" in file or ".old" in file]
+    assert read_recipe(finished) == tiny_recipe()
+    records = read_journal(finished)
+    kinds = [record["kind"] for record in records]
+    assert kinds.count("step") == 4 * IMAGES // 4
+    assert [record["step"] for record in records if record["kind"] == "evaluation"] == [3, 5, 8, 10]
+    assert (kinds[0], kinds[-1]) == ("start", "end")
+    assert 0 <= records[kinds.index("evaluation")]["time"]["data_wait"] <= 1
+
+
+def test_the_model_folder_holds_the_best_average(finished):
+    best = outcome(finished)["files"]["checkpoints/best/average.safetensors"]
+    model = load_model(finished / "model").state_dict()
+    assert model.keys() == best.keys()
+    assert all(torch.equal(model[name], best[name]) for name in best)
+
+
+def test_it_learns(tmp_path):
+    recipe = tiny_recipe(epochs=None, steps=40, evaluate_every=100, ema=None)
+    fast = recipe.optimizer.model_validate({"name": "adamw", "learning_rate": 0.01})
+    train_here(recipe.model_copy(update={"optimizer": fast}), tmp_path / "run")
+    losses = [r["loss"] for r in read_journal(tmp_path / "run") if r["kind"] == "step"]
+    assert sum(losses[-5:]) < 0.85 * sum(losses[:5])
+
+
+def test_workers_and_frequent_checkpoints_do_not_change_a_bit(finished, tmp_path):
+    train_here(tiny_recipe(workers=2, checkpoint_seconds=0), tmp_path / "run")
+    assert_same_outcome(finished, tmp_path / "run")
+
+
+def _kill_and_resume(run: Path, workers: int, rng: random.Random, kills: int):
+    """Kill a run again and again, each time at a random instant after it got going."""
+    recipe = tiny_recipe(workers=workers, checkpoint_seconds=0)
+    for _ in range(kills):
+        process = start_training(recipe, run, resume=True)
+        _wait_for_a_step(run, process)
+        process.join(timeout=rng.uniform(0.0, 0.6))
+        process.kill()
+        process.join()
+    process = start_training(recipe, run, resume=True)
+    process.join(timeout=200)
+    assert process.exitcode == 0
+
+
+def _wait_for_a_step(run: Path, process: BaseProcess) -> None:
+    """Until the journal holds a step that it did not hold before."""
+    journal = run / "journal.jsonl"
+    lines = journal.read_bytes().splitlines() if journal.exists() else []
+    deadline = time.monotonic() + 100
+    while process.is_alive():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+        now = journal.read_bytes().splitlines() if journal.exists() else []
+        if now != lines and b'"step"' in now[-1]:
+            return
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_killed_at_random_and_resumed_equals_uninterrupted(finished, tmp_path, workers):
+    rng = random.Random(workers)
+    _kill_and_resume(tmp_path / "run", workers, rng, kills=3)
+    assert_same_outcome(finished, tmp_path / "run")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(20))
+def test_many_kills(finished, tmp_path, seed):
+    rng = random.Random(1000 + seed)
+    _kill_and_resume(tmp_path / "run", 2 * (seed % 2), rng, kills=8)
+    assert_same_outcome(finished, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("where", "after"),
+    [("save_model", True), ("save_checkpoint", False), ("link_checkpoint", False)],
+)
+def test_stopped_around_each_save_and_resumed(finished, tmp_path, monkeypatch, where, after):
+    """A kill just before and just after each kind of save, by an error that nobody handles."""
+    from segscape.training import run_writer
+
+    real, calls = getattr(run_writer, where), []
+
+    class Killed(BaseException):
+        pass
+
+    def killing(*arguments: Any) -> None:
+        calls.append(where)
+        if len(calls) == 2 and not after:
+            raise Killed
+        real(*arguments)
+        if len(calls) == 2:
+            raise Killed
+
+    recipe = tiny_recipe(checkpoint_seconds=0)
+    with monkeypatch.context() as patch:
+        patch.setattr(run_writer, where, killing)
+        with contextlib.suppress(Killed):
+            train_here(recipe, tmp_path / "run")
+    train_here(recipe, tmp_path / "run", resume=True)
+    assert_same_outcome(finished, tmp_path / "run")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_and_leaves_with_its_code(finished, tmp_path, number, code):
+    recipe = tiny_recipe(workers=2)
+    process = start_training(recipe, tmp_path / "run", resume=False)
+    _wait_for_a_step(tmp_path / "run", process)
+    os.kill(process.pid or 0, number)
+    process.join(timeout=60)
+    assert process.exitcode == code
+    assert (tmp_path / "run/checkpoints/last/state.json").exists()
+    assert read_journal(tmp_path / "run")[-1]["kind"] != "end"
+    train_here(recipe, tmp_path / "run", resume=True)
+    assert_same_outcome(finished, tmp_path / "run")
+
+
+def test_a_finished_run_says_so_and_changes_nothing(finished):
+    before = (finished / "journal.jsonl").read_bytes()
+    assert train_here(tiny_recipe(), finished, resume=True).was_finished
+    assert (finished / "journal.jsonl").read_bytes() == before
+
+
+def test_an_existing_run_is_refused_with_the_cure(finished):
+    with pytest.raises(OutputError, match="--resume"):
+        train_here(tiny_recipe(), finished)
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path):
+    (tmp_path / "thesis.tex").write_text("mine")
+    for resume in (False, True):
+        with pytest.raises(OutputError, match="no run folder"):
+            train_here(tiny_recipe(), tmp_path, resume=resume)
+    assert [file.name for file in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_another_recipe_is_refused_naming_the_key(finished):
+    with pytest.raises(CheckpointError, match=r"training\.ema = 0\.9, asked is 0\.8"):
+        train_here(tiny_recipe(ema=0.8), finished, resume=True)
+
+
+def test_a_checkpoint_of_other_images_is_refused(finished):
+    recipe = tiny_recipe()
+    fewer = recipe.data.model_copy(update={"train": "synthetic:count=9,height=48,width=48,seed=0"})
+    with pytest.raises(CheckpointError, match=r"data\.train = 10 images"):
+        train_here(recipe.model_copy(update={"data": fewer}), finished, resume=True)
+
+
+def test_a_damaged_checkpoint_is_one_line(finished, tmp_path):
+    import shutil
+
+    shutil.copytree(finished, tmp_path / "run")
+    weights = tmp_path / "run/checkpoints/last/model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match="damaged") as caught:
+        train_here(tiny_recipe(), tmp_path / "run", resume=True)
+    assert "\n" not in str(caught.value)
+
+
+def test_wrong_options_leave_no_folder(tmp_path):
+    recipe = tiny_recipe()
+    model = recipe.model.model_copy(update={"name": "unte"})
+    with pytest.raises(RecipeError, match="did you mean 'unet'"):
+        train_here(recipe.model_copy(update={"model": model}), tmp_path / "run")
+    with pytest.raises(RecipeError, match="fp16 needs a CUDA GPU"):
+        train_here(tiny_recipe(precision="fp16"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_auto_is_decided_once_and_kept(tmp_path):
+    recipe = tiny_recipe(precision="auto", channels_last="auto", epochs=None, steps=1)
+    train_here(recipe, tmp_path / "run")
+    kept = read_recipe(tmp_path / "run").training
+    assert kept.precision in ("fp32", "bf16")
+    assert isinstance(kept.channels_last, bool)
+    assert train_here(recipe, tmp_path / "run", resume=True).was_finished
+
+
+class _Disturbed:
+    """The scenes of a recipe with something done to each."""
+
+    def __init__(self, dataset, change):
+        self._dataset, self._change = dataset, change
+
+    def __getattr__(self, name):
+        return getattr(self._dataset, name)
+
+    @property
+    def taxonomy(self):
+        return self._dataset.taxonomy
+
+    @property
+    def keys(self):
+        return self._dataset.keys
+
+    def size(self, index):
+        return self._dataset.size(index)
+
+    def __len__(self):
+        return len(self._dataset)
+
+    def __getitem__(self, index):
+        return self._change(self._dataset[index])
+
+
+def _disturb(monkeypatch, change) -> None:
+    real = data_sets.open_sets
+
+    def disturbed(recipe: Recipe) -> data_sets.Sets:
+        sets = real(recipe)
+        return data_sets.Sets(_Disturbed(sets.train, change), sets.val)
+
+    monkeypatch.setattr(loop, "open_sets", disturbed)
+
+
+def test_all_void_batches_cost_nothing_and_training_goes_on(tmp_path, monkeypatch):
+    def void(sample: Sample[LabelMap]) -> Sample[LabelMap]:
+        labels = torch.full_like(sample.target.labels, sample.target.taxonomy.ignore_id)
+        return Sample(sample.image, LabelMap(labels, sample.target.taxonomy), sample.key)
+
+    _disturb(monkeypatch, void)
+    done = train_here(tiny_recipe(epochs=None, steps=3), tmp_path / "run")
+    assert done.progress.step == 3
+    losses = [r["loss"] for r in read_journal(tmp_path / "run") if r["kind"] == "step"]
+    assert losses == [0.0, 0.0, 0.0]
+
+
+def test_an_infinite_loss_names_the_samples_and_overwrites_nothing(tmp_path, monkeypatch):
+    from segscape.training import training_step
+
+    recipe = tiny_recipe(checkpoint_seconds=0)
+    real, calls = training_step.TrainingStep.forward, []
+
+    def poisoned(self: Any, batch: Any) -> dict[str, Tensor]:
+        calls.append(batch.keys)
+        terms = real(self, batch)
+        return terms if len(calls) < 5 else {**terms, "dice": terms["dice"] * float("nan")}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training_step.TrainingStep, "forward", poisoned)
+        with pytest.raises(TrainingError, match=r"step 5: the loss") as caught:
+            train_here(recipe, tmp_path / "run")
+    assert all(key in str(caught.value) for key in calls[-1])
+    assert "dice nan" in str(caught.value)
+    saved = outcome(tmp_path / "run")
+    assert saved["state"]["step"] == 4
+    assert all(
+        bool(tensor.isfinite().all())
+        for tensor in saved["files"]["checkpoints/last/model.safetensors"].values()
+    )
+
+
+def test_an_infinite_gradient_of_a_finite_loss_is_caught(tmp_path, monkeypatch):
+    from segscape.training import training_step
+
+    real = training_step.TrainingStep.forward
+
+    def poisoned(self: Any, batch: Any) -> dict[str, Tensor]:
+        terms = real(self, batch)
+        weight = next(self.parameters()).flatten()[0]
+        zero = (weight - weight.detach()).abs().sqrt()  # 0 with an infinite derivative
+        return {**terms, "trap": zero}
+
+    monkeypatch.setattr(training_step.TrainingStep, "forward", poisoned)
+    with pytest.raises(TrainingError, match="the gradient is not a finite number"):
+        train_here(tiny_recipe(), tmp_path / "run")
+    assert not (tmp_path / "run/checkpoints").exists()
+
+
+def test_an_unreadable_file_surfaces_from_a_worker_as_its_own_error(tmp_path, monkeypatch):
+    from segscape.structures import ImageFileError
+
+    def broken(sample: Sample[LabelMap]) -> Sample[LabelMap]:
+        if sample.key.endswith("3"):
+            raise ImageFileError(f"{sample.key}.jpg: truncated: replace the file")
+        return sample
+
+    _disturb(monkeypatch, broken)
+    recipe = tiny_recipe(workers=1)
+    data = recipe.data.model_copy(update={"cache": False})
+    losses = (recipe.losses[1],)
+    recipe = recipe.model_copy(update={"data": data, "losses": losses})
+    with pytest.raises(ImageFileError, match=r"^train-00003\.jpg: truncated: replace the file$"):
+        train_here(recipe, tmp_path / "run")
+
+
+def test_early_stopping(tmp_path):
+    recipe = tiny_recipe(epochs=30, early_stopping=2, ema=None)
+    optimizer = recipe.optimizer.model_copy(update={"encoder_learning_rate_factor": 0.0})
+    still = optimizer.model_validate({"name": "sgd", "learning_rate": 0.0, "weight_decay": 0.0})
+    done = train_here(recipe.model_copy(update={"optimizer": still}), tmp_path / "run")
+    records = read_journal(tmp_path / "run")
+    assert records[-1]["reason"] == "early_stopping"
+    assert done.progress.stale == 2
+    assert done.progress.step < 75
+
+
+def _sgd(recipe: Recipe) -> Recipe:
+    """Adam divides by the size of gradients, and so enlarges rounding errors of tiny ones."""
+    entry = recipe.optimizer.model_validate({"name": "sgd", "learning_rate": 0.02})
+    return recipe.model_copy(update={"optimizer": entry})
+
+
+def _train_as_one_of_two(rank: int, world: int, text: str, out: str) -> None:
+    import json
+
+    torch_run = {
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": str(world),
+        "LOCAL_WORLD_SIZE": str(world),
+        "GROUP_RANK": "0",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": "29511",
+        "TORCHELASTIC_RUN_ID": "test",
+    }
+    before = {name: os.environ.get(name) for name in torch_run}
+    os.environ.update(torch_run)
+    try:
+        train_here(Recipe.from_mapping(json.loads(text)), Path(out))
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name)
+            else:
+                os.environ[name] = value
+
+
+def test_two_processes_equal_one_for_the_same_global_batch(tmp_path):
+    recipe = _sgd(tiny_recipe(clip_norm=5.0))
+    train_here(recipe, tmp_path / "one")
+    run_in_processes(_train_as_one_of_two, recipe.model_dump_json(), str(tmp_path / "two"))
+    one, two = (read_journal(tmp_path / name) for name in ("one", "two"))
+    assert (one[0]["processes"], two[0]["processes"]) == (1, 2)
+    for kind in ("step", "evaluation"):
+        losses = [[r["loss"] for r in run if r["kind"] == kind] for run in (one, two)]
+        assert losses[0] == pytest.approx(losses[1], rel=1e-5, abs=1e-5)
+    scores = [[r["miou"] for r in run if r["kind"] == "evaluation"] for run in (one, two)]
+    assert scores[0] == pytest.approx(scores[1], abs=2e-3)
+
+
+def test_accumulation_without_norms_equals_the_large_batch(tmp_path):
+    """One step of two micro-batches of 2 moves like one of 4: per image, norms aside."""
+    large = _sgd(tiny_recipe(epochs=None, steps=2, batch_size=4))
+    small = _sgd(tiny_recipe(epochs=None, steps=2, batch_size=2, accumulate=2))
+    for name, recipe in (("large", large), ("small", small)):
+        train_here(recipe, tmp_path / name)
+    one, two = (read_journal(tmp_path / name) for name in ("large", "small"))
+    assert [r["epoch"] for r in one if r["kind"] == "step"] == [
+        r["epoch"] for r in two if r["kind"] == "step"
+    ]
+    # Batch norms see other batches and Dice is not a mean over images: close, not equal.
+    first = [next(r["loss"] for r in run if r["kind"] == "step") for run in (one, two)]
+    assert first[0] == pytest.approx(first[1], rel=0.1)
+
+
+def test_start_from_other_weights(finished, tmp_path):
+    recipe = tiny_recipe(epochs=None, steps=1)
+    train_here(recipe.model_copy(update={"weights": str(finished)}), tmp_path / "warm")
+    train_here(recipe, tmp_path / "cold")
+    warm, cold = (
+        next(r["loss"] for r in read_journal(tmp_path / name) if r["kind"] == "step")
+        for name in ("warm", "cold")
+    )
+    assert warm < cold

@@ -1,0 +1,60 @@
+"""What a recipe's losses become."""
+
+import pytest
+import torch
+from tests.support.training_runs import tiny_recipe
+
+from segscape.datasets.synthetic import SyntheticSemantic
+from segscape.ops.class_weights import class_weights
+from segscape.structures import RecipeError, Size
+from segscape.training.entries import checked_options
+from segscape.training.parts import label_counts, recipe_losses
+
+SCENES = SyntheticSemantic(4, size=Size(40, 48))
+
+
+def _losses(*entries):
+    recipe = tiny_recipe()
+    kind = type(recipe.losses[0])
+    changed = recipe.model_copy(
+        update={"losses": tuple(kind.model_validate(entry) for entry in entries)}
+    )
+    return recipe_losses(changed, SCENES, torch.device("cpu"))
+
+
+def test_counts_equal_brute_force():
+    pixels, image_pixels = label_counts(SCENES)
+    for category in range(len(SCENES.taxonomy)):
+        found = [int((s.target.labels == category).sum()) for s in (SCENES[i] for i in range(4))]
+        assert int(pixels[category]) == sum(found)
+        assert int(image_pixels[category]) == sum(40 * 48 for count in found if count)
+
+
+def test_rules_and_numbers_become_class_weights():
+    categories = len(SCENES.taxonomy)
+    numbers = [float(i) for i in range(categories)]
+    by_rule, by_numbers, plain = _losses(
+        {"name": "cross_entropy", "class_weights": "median_frequency", "weight": 0.5},
+        {"name": "cross_entropy", "class_weights": numbers},
+        {"name": "dice", "smooth": 2.0},
+    )
+    counts, image_counts = label_counts(SCENES)
+    expected = class_weights(counts, "median_frequency", image_counts=image_counts)
+    assert torch.equal(by_rule.function.keywords["class_weights"], expected)
+    assert by_rule.weight == 0.5
+    assert by_numbers.function.keywords["class_weights"].tolist() == numbers
+    assert plain.function.keywords == {"smooth": 2.0}
+
+
+@pytest.mark.parametrize("weights", [[1.0, 2.0], [-1.0] * 12, 3, ["a"] * 12])
+def test_wrong_weights_are_refused(weights):
+    with pytest.raises(RecipeError, match=r"losses\.0\.class_weights: got .*expected a rule"):
+        _losses({"name": "cross_entropy", "class_weights": weights})
+
+
+def test_missing_options_are_named():
+    def needs(height: int, *, width: int = 3) -> None: ...
+
+    assert checked_options("here", {"height": "7"}, needs) == {"height": 7}
+    with pytest.raises(RecipeError, match=r"here\.height: missing"):
+        checked_options("here", {}, needs)
