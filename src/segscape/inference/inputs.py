@@ -75,7 +75,11 @@ def _expand(given: str, out: Path) -> Iterator[tuple[Path, Path]]:
     elif glob.has_magic(given):
         matches = sorted(glob.glob(given, recursive=True))  # noqa: PTH207 - absolute patterns
         images = [Path(os.path.abspath(match)) for match in matches]  # noqa: PTH100
-        images = [image for image in images if _is_image(image) and not _inside(image, out)]
+        images = [
+            image
+            for image in images
+            if _is_image(image) and not _inside(image, out) and not _is_chunk(image)
+        ]
         if not images:
             raise ImageFileError(f"{given}: no image matches this pattern: check the folder")
         yield from ((image, image.parent) for image in images)
@@ -100,6 +104,10 @@ def _below(folder: Path, out: Path) -> Iterator[Path]:
 def _is_image(path: Path) -> bool:
     suffix = path.suffix.lower()
     return suffix == ZARR if path.is_dir() else suffix in IMAGE_SUFFIXES
+
+
+def _is_chunk(path: Path) -> bool:
+    return any(parent.suffix.lower() == ZARR for parent in path.parents)
 
 
 def _inside(path: Path, out: Path) -> bool:

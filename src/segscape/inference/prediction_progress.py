@@ -56,7 +56,7 @@ class PredictionProgress:
     def done(self) -> None:
         """The current image is done."""
         self._finished += 1
-        self.part(0)
+        self.part(0.0)
 
     def tell(self, line: str) -> None:
         """Print a line above the bar."""
