@@ -5,7 +5,9 @@ network as its encoder, as in V. Iglovikov, A. Shvets: TernausNet, 2018, arXiv:1
 
 Differences from the paper: padded convolutions, so that output and input have one size; nearest
 upsampling in place of up-convolutions; batch normalisation; no convolutions at full resolution on
-the way down, since encoders begin with a stride of 2 or 4.
+the way down, since encoders begin with a stride of 2 or 4. With `finest_stride` 2 or 4 the climb
+ends there and the logits are enlarged bilinearly, for most of a step's time goes into the last two
+levels.
 """
 
 from collections.abc import Sequence
@@ -22,7 +24,8 @@ from segscape.layers.upsampled_conv import UpsampledConv2d
 from segscape.models.options import Count, PerChannel
 from segscape.models.outputs import SemanticOutputs
 from segscape.models.semantic_model import SemanticModel
-from segscape.structures import RecipeError, Taxonomy
+from segscape.ops.resize import resize_maps
+from segscape.structures import RecipeError, Size, Taxonomy
 
 DECODER_CHANNELS = (256, 128, 64, 32, 16)
 
@@ -52,7 +55,8 @@ class EncoderUNet(SemanticModel):
         taxonomy: what the outputs mean.
         encoder: gives the maps; where several have one stride, the deepest is joined.
         decoder_channels: outputs of the blocks, coarsest first; an encoder of stride 32 has five
-            blocks, one of stride 8 takes the last three.
+            blocks, one of stride 8 takes three.
+        finest_stride: where the climb ends; 1 for full resolution.
         in_channels: channels the network reads, the same as the encoder's.
         mean: per channel, of images in [0, 1]; None for ImageNet's.
         std: likewise.
@@ -67,6 +71,7 @@ class EncoderUNet(SemanticModel):
         encoder: Encoder,
         *,
         decoder_channels: Sequence[int] = DECODER_CHANNELS,
+        finest_stride: int = 1,
         in_channels: int = 3,
         mean: PerChannel = None,
         std: PerChannel = None,
@@ -89,11 +94,13 @@ class EncoderUNet(SemanticModel):
                 f"unet: decoder_channels has {len(decoder_channels)} values, an encoder of stride "
                 f"{coarsest} needs {steps}: give one per doubling of the resolution"
             )
-        self._strides = [coarsest >> step for step in range(1, steps + 1)]
+        self.finest_stride = min(finest_stride, coarsest)
+        strides = [coarsest >> step for step in range(1, steps + 1)]
+        self._strides = [stride for stride in strides if stride >= self.finest_stride]
         blocks: list[UpBlock] = []
         before = encoder.channels[self._map_at[coarsest]]
         widths = list(decoder_channels)[len(decoder_channels) - steps :]
-        for stride, width in zip(self._strides, widths, strict=True):
+        for stride, width in zip(self._strides, widths[: len(self._strides)], strict=True):
             joined = self._map_at.get(stride)
             skip = 0 if joined is None else encoder.channels[joined]
             blocks.append(UpBlock(before, skip, width))
@@ -111,7 +118,10 @@ class EncoderUNet(SemanticModel):
         for stride, block in zip(self._strides, self.blocks, strict=True):
             joined = self._map_at.get(stride)
             x = block(x, None if joined is None else maps[joined])
-        return SemanticOutputs(self.classifier(x))
+        logits = self.classifier(x)
+        if self.finest_stride > 1:
+            logits = resize_maps(logits, Size(*pixels.shape[2:]))
+        return SemanticOutputs(logits)
 
 
 def build_unet(
@@ -122,6 +132,7 @@ def build_unet(
     output_stride: Literal[8, 16, 32] = 32,
     weights: Path | Literal["download"] | None = None,
     decoder_channels: tuple[Count, ...] = DECODER_CHANNELS,
+    finest_stride: Literal[1, 2, 4] = 1,
     mean: PerChannel = None,
     std: PerChannel = None,
 ) -> EncoderUNet:
@@ -132,6 +143,7 @@ def build_unet(
             encoder, in_channels=in_channels, output_stride=output_stride, weights=weights
         ),
         decoder_channels=decoder_channels,
+        finest_stride=finest_stride,
         in_channels=in_channels,
         mean=mean,
         std=std,
