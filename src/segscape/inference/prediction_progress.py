@@ -62,4 +62,6 @@ class PredictionProgress:
         """Print a line above the bar."""
         if self._shown:
             # Not through markup: file names may hold square brackets.
-            self._console.print(f"segscape: {line}", style="red", markup=False, soft_wrap=True)
+            self._console.print(
+                f"segscape: {line}", style="red", markup=False, highlight=False, soft_wrap=True
+            )
