@@ -17,7 +17,7 @@ from segscape.structures import (
     Taxonomy,
 )
 
-THREE = Taxonomy.from_names(["sky", "road", "car"])
+THREE = Taxonomy.from_names(["background", "road", "car"])
 
 
 def ids(*values: int, dtype: torch.dtype = torch.int64) -> torch.Tensor:
@@ -137,7 +137,7 @@ def test_colors_against_a_dictionary(seed):
 def test_wrong_codings():
     with pytest.raises(StructureError, match="2 file ids for 3 categories"):
         LabelCoding(THREE, (0, 1))
-    with pytest.raises(StructureError, match="id 1 stands for 'sky' and 'car'"):
+    with pytest.raises(StructureError, match="id 1 stands for 'background' and 'car'"):
         LabelCoding(THREE, (1, 2, 1))
     with pytest.raises(StructureError, match="outside 0"):
         LabelCoding(THREE, (0, -1, 2))
@@ -156,9 +156,9 @@ def test_camvid(tmp_path):
 
 def test_text_file(tmp_path):
     path = tmp_path / "classes.txt"
-    path.write_bytes(b"\xef\xbb\xbfsky\r\n\r\n# things\r\ncar \r\n")
+    path.write_bytes(b"\xef\xbb\xbfbackground\r\n\r\n# things\r\ncar \r\n")
     coding = read_classes(path)
-    assert coding.taxonomy.names == ("sky", "car")
+    assert coding.taxonomy.names == ("background", "car")
     assert coding.to_labels(ids(0, 1, 2, 255)).labels.tolist() == [[0, 1, 255, 255]]
 
 
@@ -177,9 +177,9 @@ def test_yaml_file(tmp_path):
     assert coding.taxonomy.categories[2].part_of == "car"
     assert coding.ignored_ids == {0, -1}
     assert coding.ignored_colors == {(0, 0, 0)}
-    path.write_text("[sky, road]")
+    path.write_text("[background, road]")
     coding = read_classes(path)
-    assert coding.taxonomy.names == ("sky", "road")
+    assert coding.taxonomy.names == ("background", "road")
     with pytest.raises(MaskFileError):
         coding.to_labels(ids(2))
 
@@ -193,7 +193,7 @@ def test_missing_colors_do_not_collide():
     ("mapping", "words"),
     [
         (None, "is missing|holds missing"),
-        ("sky", "holds text"),
+        ("background", "holds text"),
         ([], "expected a list of classes"),
         ({"category": ["a"]}, "unknown key 'category': did you mean 'categories'"),
         ({"categories": [{"name": "a", "colour": [1, 2, 3]}]}, "did you mean 'color'"),
@@ -230,8 +230,8 @@ def test_unreadable_class_files(tmp_path):
         "classes.txt": [
             (b"", "is empty"),
             (b"\xff\xfe\x00", "not UTF-8"),
-            (b"0 sky\n1 road\n", "begins with a number"),
-            (b"sky\nsky\n", "stands for categories"),
+            (b"0 background\n1 road\n", "begins with a number"),
+            (b"background\nbackground\n", "stands for categories"),
         ],
         "classes.yaml": [
             (b"a: [", "not valid YAML at line"),

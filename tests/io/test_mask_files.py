@@ -27,7 +27,7 @@ from segscape.structures import (
     Taxonomy,
 )
 
-THREE = LabelCoding.plain(Taxonomy.from_names(["sky", "road", "car"]))
+THREE = LabelCoding.plain(Taxonomy.from_names(["background", "road", "car"]))
 
 
 @pytest.mark.parametrize("build", [png_images, tiff_images, pillow_images])
@@ -86,7 +86,7 @@ def test_palette_is_never_converted(tmp_path):
 
 
 def palette_of_voc() -> list[tuple[int, int, int]]:
-    from segscape.structures.taxonomy import default_color
+    from segscape.structures.colors import default_color
 
     return [default_color(i) for i in range(256)]
 

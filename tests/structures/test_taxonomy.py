@@ -3,23 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segscape.structures import Category, StructureError, Taxonomy
-from segscape.structures.taxonomy import default_color
 
 SKY, CAR = Category("sky", (1, 2, 3)), Category("car", (4, 5, 6), is_thing=True)
 WHEEL = Category("wheel", (7, 8, 9), is_thing=True, part_of="car")
-
-
-def test_default_colors_are_those_of_pascal_voc():
-    # Read off the palette of the VOC development kit: background, aeroplane, ..., tv monitor.
-    assert [default_color(i) for i in (0, 1, 2, 3, 8, 20)] == [
-        (0, 0, 0),
-        (128, 0, 0),
-        (0, 128, 0),
-        (128, 128, 0),
-        (64, 0, 0),
-        (0, 64, 128),
-    ]
-    assert len({default_color(i) for i in range(1000)}) == 1000
 
 
 @given(st.lists(st.text(min_size=1), min_size=1, max_size=20, unique=True))

@@ -17,7 +17,7 @@ from segscape.datasets.paired_files import PairedFiles
 from segscape.datasets.pairing import Listing, Pair, some
 from segscape.io.label_coding import LabelCoding
 from segscape.structures import Category, DatasetError, Taxonomy
-from segscape.structures.taxonomy import default_color
+from segscape.structures.colors import default_color
 
 LOOKS_FOR = "JPEGImages/, SegmentationClass/ and ImageSets/Segmentation/"
 NAMES = (

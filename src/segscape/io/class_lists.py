@@ -3,14 +3,14 @@
 import difflib
 import re
 from collections.abc import Mapping
-from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import yaml
 
 from segscape.structures import Category, DatasetError, StructureError, Taxonomy
-from segscape.structures.taxonomy import IGNORE_ID, Color, default_color
+from segscape.structures.colors import Color, colors_for
+from segscape.structures.taxonomy import IGNORE_ID
 
 _TOP = ("categories", "ignore")
 _OF_CATEGORY = ("name", "id", "color", "is_thing", "part_of")
@@ -158,18 +158,11 @@ def _entry(entry: object, where: str) -> dict[str, Any]:
 
 
 def _with_colors(items: list[dict[str, Any]]) -> tuple[Category, ...]:
-    """Give the categories without a colour the first ones of Pascal VOC that are free."""
-    taken = {item["color"] for item in items}
-    categories: list[Category] = []
-    for position, item in enumerate(items):
-        color: Color | None = item["color"]
-        if color is None:
-            first = default_color(position)
-            others = map(default_color, range(1, 1 << 24))
-            color = next(one for one in chain((first,), others) if one not in taken)
-            taken.add(color)
-        categories.append(Category(item["name"], color, item["is_thing"], item["part_of"]))
-    return tuple(categories)
+    colors = colors_for([item["name"] for item in items], [item["color"] for item in items])
+    return tuple(
+        Category(item["name"], color, item["is_thing"], item["part_of"])
+        for item, color in zip(items, colors, strict=True)
+    )
 
 
 def _ignored(values: object, where: str) -> tuple[frozenset[int], frozenset[Color]]:

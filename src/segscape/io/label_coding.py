@@ -14,7 +14,8 @@ from torch import Tensor
 from segscape.io.class_lists import ClassList, load_class_list, parse_class_list
 from segscape.io.unknown_labels import unknown_colors, unknown_ids
 from segscape.structures import DatasetError, LabelMap, MaskFileError, StructureError, Taxonomy
-from segscape.structures.taxonomy import IGNORE_ID, Color, default_color
+from segscape.structures.colors import Color, default_color
+from segscape.structures.taxonomy import IGNORE_ID
 
 _LARGEST_8, _LARGEST_16, _LARGEST_32 = 255, 65535, 2**32 - 1
 _TABLE_LIMIT = 1 << 16

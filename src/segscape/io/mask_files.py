@@ -25,7 +25,7 @@ from segscape.io.label_coding import VOID_COLOR, LabelCoding
 from segscape.io.orientation import UPRIGHT, orient
 from segscape.io.png_chunks import GREY, PALETTE, PngHeader, read_png_header, refuse_missing_rows
 from segscape.structures import LabelMap, MaskFileError, OutputError, Size
-from segscape.structures.taxonomy import default_color
+from segscape.structures.colors import default_color
 
 _LARGEST_8, _LARGEST_16 = 255, 65535
 _LOSSY = "is lossy, which invents ids along every edge: export masks as PNG"

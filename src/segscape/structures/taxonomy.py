@@ -3,26 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from segscape.structures.colors import Color, colors_for
 from segscape.structures.errors import StructureError
 
 IGNORE_ID = 255
-Color = tuple[int, int, int]
-
-
-def default_color(index: int) -> Color:
-    """The Pascal VOC colour of an index: its bits spread over red, green and blue.
-
-    >>> default_color(1), default_color(15)
-    ((128, 0, 0), (192, 128, 128))
-    """
-    red = green = blue = 0
-    rest = index
-    for bit in range(7, -1, -1):
-        red |= (rest & 1) << bit
-        green |= (rest >> 1 & 1) << bit
-        blue |= (rest >> 2 & 1) << bit
-        rest >>= 3
-    return red, green, blue
 
 
 @dataclass(frozen=True)
@@ -97,16 +81,14 @@ class Taxonomy:
 
     @classmethod
     def from_names(cls, names: Sequence[str], *, ignore_id: int | None = None) -> "Taxonomy":
-        """Build stuff categories with the Pascal VOC colours; ids follow the order of the names.
+        """Build stuff categories, coloured by `colors_for`; ids follow the order of the names.
 
         >>> Taxonomy.from_names(["cell", "membrane"]).id_of("membrane")
         1
         """
         if ignore_id is None:
             ignore_id = IGNORE_ID if len(names) <= IGNORE_ID else 65535
-        return cls(
-            tuple(Category(name, default_color(i)) for i, name in enumerate(names)), ignore_id
-        )
+        return cls(tuple(map(Category, names, colors_for(names))), ignore_id)
 
     def __len__(self) -> int:
         return len(self.categories)
