@@ -48,9 +48,10 @@ def test_a_run_from_overrides_to_the_next_command(recipe_file, tmp_path, capsys)
     assert "--resume" in error
     assert error.count("\n") == 1
 
-    code, out, _ = _run(capsys, *words, "--resume")
-    assert code == 0
-    assert "finished already" in out
+    for again in (words, ("train", run)):
+        code, out, _ = _run(capsys, *again, "--resume")
+        assert code == 0
+        assert "finished already" in out
 
 
 @pytest.mark.parametrize(
@@ -108,4 +109,4 @@ def test_an_interruption_says_how_to_go_on(
     code, out, _ = _run(capsys, "train", recipe_file, "--out", tmp_path / "run")
     assert code == expected
     assert "step 17" in out
-    assert "--resume" in out
+    assert f"segscape train {tmp_path / 'run'} --resume" in out

@@ -41,13 +41,15 @@ def train(
     from segscape.training.recipe import read_recipe
 
     wanted = read_recipe(recipe, overrides or [])
-    run = out or Path("runs") / Path(recipe).stem
+    # A run folder may be named in place of its recipe: resuming it then needs no more words.
+    itself = resume and Path(recipe).is_dir()
+    run = out or (Path(recipe) if itself else Path("runs") / Path(recipe).stem)
     if check and not resume:
         _examine(wanted)
     try:
         trained = train_recipe(wanted, run, resume=resume)
     except Interrupted as stop:
-        _say(f"stopped by {stop}, saved; to go on: segscape train {recipe} --out {run} --resume")
+        _say(f"stopped by {stop}, saved; to go on: segscape train {run} --resume")
         raise typer.Exit(stop.exit_code) from None
     best = trained.progress.best_miou
     score = "no category could be judged" if best is None else f"mIoU {best:.4f}"

@@ -6,9 +6,8 @@ step, and every sample draws its random numbers from its own (seed, epoch, index
 
 import signal
 import sys
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from time import perf_counter
 from typing import Any, cast
 
@@ -19,6 +18,7 @@ from segscape.datasets.cached import DEFAULT_BYTES, CachedDataset
 from segscape.datasets.dataset import Dataset
 from segscape.structures import LabelMap, Sample, SegscapeError, TrainingError
 from segscape.training.sample_order import BatchOrder
+from segscape.training.threads import one_thread
 from segscape.training.training_batch import TrainingBatch
 from segscape.transforms.transform import Transform, apply, generator_for
 
@@ -49,7 +49,9 @@ class TransformedSamples(torch.utils.data.Dataset[Sample[LabelMap] | SegscapeErr
     def __getitem__(self, place: tuple[int, int]) -> Sample[LabelMap] | SegscapeError:
         epoch, index = place
         try:
-            with _one_thread():
+            # Workers have one thread, so without workers there must be one too: sums in another
+            # order are other sums, and results would depend on the number of workers.
+            with one_thread():
                 generator = generator_for(self.seed, epoch, index)
                 return apply(self.transforms, self.dataset[index], generator)
         except SegscapeError as error:
@@ -149,23 +151,6 @@ def _ignore_signals(_: int) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: signal.signal(signal.SIGTERM, signal.SIG_DFL))
-
-
-@contextmanager
-def _one_thread() -> Generator[None]:
-    """Workers have one torch thread; without workers there must be one too.
-
-    Sums in another order are other sums, and results would depend on the number of workers.
-    """
-    threads = torch.get_num_threads()
-    if threads == 1:
-        yield
-        return
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def cached(dataset: Dataset[LabelMap], *, wanted: bool | None) -> Dataset[LabelMap]:

@@ -6,16 +6,18 @@ run computes as it began.
 
 from dataclasses import dataclass
 from itertools import product
-from time import perf_counter
+from time import thread_time
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from segscape.training.threads import one_thread
+
 Precision = Literal["fp32", "bf16", "fp16"]
 # A lower precision must earn its rounding errors.
 _WORTHWHILE = 1.2
-_ROUNDS = 4
+_ROUNDS = 5
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,11 @@ def _has_bf16() -> bool:
 
 
 def _time_block(precision: Precision, channels_last: bool) -> float:
-    """Seconds of the fastest of a few rounds: the others were disturbed by something else."""
+    """Seconds of the fastest of a few rounds.
+
+    Of processor time on one thread: other programs, and threads that wait for each other because of
+    them, would else decide on a busy machine.
+    """
     layout = torch.channels_last if channels_last else torch.contiguous_format
     block = nn.Sequential(
         nn.Conv2d(64, 64, 3, padding=1, bias=False),
@@ -78,12 +84,13 @@ def _time_block(precision: Precision, channels_last: bool) -> float:
     )
     block = block.to(memory_format=layout)
     images = torch.zeros(1, 64, 48, 64).to(memory_format=layout).requires_grad_()
-    return min(_round(block, images, precision) for _ in range(_ROUNDS))
+    with one_thread():
+        return min(_round(block, images, precision) for _ in range(_ROUNDS))
 
 
 def _round(block: nn.Module, images: Tensor, precision: Precision) -> float:
-    began = perf_counter()
+    began = thread_time()
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bf16"):
         loss = block(images).float().mean()
     loss.backward()
-    return perf_counter() - began
+    return thread_time() - began
