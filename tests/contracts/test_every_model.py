@@ -7,7 +7,7 @@ import pytest
 import torch
 from tests.support.small_models import SMALL, TAXONOMY, noise_batch, small_model
 
-from segscape.models import MODELS
+from segscape.models import MODELS, build_model
 from segscape.models.model_files import load_model, save_model
 from segscape.models.outputs import SemanticTarget
 from segscape.structures import ImageBatch, LabelMap, Size
@@ -129,24 +129,34 @@ def test_bf16_autocast_moves_few_labels(model: Any):
     assert (rounded - full).abs().max() < 0.06 * (full.max() - full.min())
 
 
+# Wide enough to learn by heart, without dropout, which works against that.
+BY_HEART: dict[str, dict[str, object]] = {
+    "unet_2015": {"channels": 8, "dropout": 0.0},
+    "unet": SMALL["unet"],
+    **{name: {"hidden_channels": 64, "dropout": 0.0} for name in ("fcn32s", "fcn16s", "fcn8s")},
+}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(MODELS))
 def test_overfits_two_images(name: str):
+    """Regions of 64 pixels: the coarsest network sees two scores across each."""
     torch.manual_seed(0)
-    model = small_model(name).train()
-    rows = torch.arange(64)[:, None].expand(64, 64)
-    columns = torch.arange(64)[None, :].expand(64, 64)
-    labels = [(rows // 32 + columns // 32) % 3, (2 - rows // 32) % 3]
+    model: Any = build_model(name, TAXONOMY, BY_HEART[name])
+    model.train().to(memory_format=torch.channels_last)
+    halves = torch.arange(128) // 64
+    labels = [halves[None, :].expand(128, 128), 2 - halves[:, None].expand(128, 128)]
     colors = torch.tensor([[20, 40, 220], [200, 160, 30], [0, 250, 120]], dtype=torch.uint8)
     batch = ImageBatch.stack([colors[one].permute(2, 0, 1) for one in labels])
     target = SemanticTarget.stack([LabelMap(one.to(torch.uint8), TAXONOMY) for one in labels])
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3 if "unet" in name else 1e-4)
-    for _ in range(150):
-        loss = total_loss(model, batch, target)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3 if "unet" in name else 3e-4)
+    for _ in range(120):
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = total_loss(model, batch, target)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        if loss < 0.05:
+        if loss < 0.04:
             break
     predicted = logits_of(model.eval(), batch).argmax(1)
-    assert (predicted == target.labels).float().mean() > 0.9
+    assert (predicted == target.labels).float().mean() > 0.95
