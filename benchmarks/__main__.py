@@ -19,7 +19,7 @@ def main() -> None:
     for name in MODULES if options.only is None else (options.only,):
         print(f"== {name}", flush=True)
         comparisons = import_module(f"benchmarks.{name}").run()
-        found[name] = [comparison.to_json() for comparison in comparisons]
+        found[name] = [comparison.to_json() for comparison in comparisons or ()]
     if options.json is not None:
         options.json.write_text(json.dumps(found, indent=2) + "\n")
 

@@ -92,10 +92,11 @@ class SemanticModel(Model[SemanticOutputs, SemanticTarget, LabelMap]):
     ) -> dict[str, Float[Tensor, ""]]:
         """The weighted terms; those of auxiliary heads are named `auxiliary_...`."""
         terms: dict[str, Tensor] = {}
+        heads = self._heads(outputs)
         for loss in self.criteria:
-            for prefix, factor, logits in self._heads(outputs):
+            for prefix, factor, logits in heads:
                 value = loss.function(
-                    logits.float(),
+                    logits,
                     target.labels,
                     ignore_id=target.ignore_id,
                     pixel_weights=target.pixel_weights,
@@ -106,8 +107,12 @@ class SemanticModel(Model[SemanticOutputs, SemanticTarget, LabelMap]):
         return terms
 
     def _heads(self, outputs: SemanticOutputs) -> list[tuple[str, float, Tensor]]:
-        heads = [("", 1.0, outputs.logits)]
-        heads += [("auxiliary_", self.auxiliary_weight, logits) for logits in outputs.auxiliary]
+        # Once for all losses: float32, and the memory order in which sums over categories are fast.
+        heads = [("", 1.0, outputs.logits.float().contiguous())]
+        heads += [
+            ("auxiliary_", self.auxiliary_weight, logits.float().contiguous())
+            for logits in outputs.auxiliary
+        ]
         return heads
 
     def decode(self, outputs: SemanticOutputs, images: ImageBatch) -> list[LabelMap]:

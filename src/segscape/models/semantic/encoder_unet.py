@@ -120,7 +120,8 @@ class EncoderUNet(SemanticModel):
             x = block(x, None if joined is None else maps[joined])
         logits = self.classifier(x)
         if self.finest_stride > 1:
-            logits = resize_maps(logits, Size(*pixels.shape[2:]))
+            # Plain memory order and float32 before the map is large: the loss wants both.
+            logits = resize_maps(logits.float().contiguous(), Size(*pixels.shape[2:]))
         return SemanticOutputs(logits)
 
 

@@ -1,0 +1,55 @@
+import subprocess
+import sys
+
+import pytest
+
+from segscape.cli.main import VERBS, main
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "segscape.cli.main", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_help_names_every_verb_without_loading_torch():
+    code = (
+        "import sys\nfrom segscape.cli.main import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
+    assert all(f" {verb} " in done.stdout for verb in VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help(verb, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([verb, "--help"])
+    assert stop.value.code == 0
+    assert "Usage" in capsys.readouterr().out
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out.startswith("segscape 0.")
+
+
+def test_an_unknown_verb_is_refused_with_the_nearest():
+    done = run("chek")
+    assert done.returncode == 2
+    assert "check" in done.stderr
+
+
+def test_an_error_is_one_line_with_exit_code_2(tmp_path):
+    done = run("check", f"folder:{tmp_path / 'no [such] folder'}")
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "no [such] folder" in done.stderr
+    assert "Traceback" not in done.stderr
