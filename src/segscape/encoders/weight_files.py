@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from segscape.io.atomic import recover
 from segscape.structures import CheckpointError
 
 # Training scripts store the tensors below one of these keys.
@@ -18,14 +19,25 @@ _WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model")
 _NAMED = 4
 
 
+def weights_file(path: Path) -> Path:
+    """The file of weights of a run folder or of the model folder in it; other paths as they are."""
+    files = (recover(folder) / "model.safetensors" for folder in (path / "model", path))
+    return next((file for file in files if file.is_file()), path)
+
+
 def read_weights(path: Path) -> dict[str, Tensor]:
     """Read a state dict from a safetensors file or a torch file that holds tensors only.
+
+    Args:
+        path: of the file, or of the run or model folder that holds it.
 
     Raises:
         CheckpointError: when the file is missing, damaged, or holds anything but tensors.
     """
+    path = weights_file(path)
     if not path.is_file():
-        raise CheckpointError(f"weights file {path} does not exist: give the path of a file")
+        what = "holds no weights" if path.is_dir() else "does not exist"
+        raise CheckpointError(f"weights file {path} {what}: give the path of a file or a run")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)

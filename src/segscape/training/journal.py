@@ -22,7 +22,8 @@ except for `time` and the `resume` lines.
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -64,23 +65,35 @@ class Journal:
             OutputError: when the line cannot be written, as on a full disk.
         """
         record = {"kind": kind, "step": step, **values, "time": dict(time)}
-        try:
+        with self._telling():
             self._file.write(json.dumps(_finite(record)).encode() + b"\n")
             self._file.flush()
+
+    def sync(self) -> int:
+        """Force what was written to the disk and return the length in bytes.
+
+        Raises:
+            OutputError: when the disk refuses.
+        """
+        with self._telling():
+            os.fsync(self._file.fileno())
+        return self._file.tell()
+
+    def close(self) -> None:
+        """Close the file; nothing more can be appended."""
+        # A line that the disk refused is still buffered, and closing tries once more.
+        with suppress(OSError):
+            self._file.close()
+
+    @contextmanager
+    def _telling(self) -> Generator[None]:
+        try:
+            yield
         except OSError as error:
             raise OutputError(
                 f"{self.path}: cannot be written: {error.strerror}: free some space, then continue "
                 "with --resume"
             ) from error
-
-    def sync(self) -> int:
-        """Force what was written to the disk and return the length in bytes."""
-        os.fsync(self._file.fileno())
-        return self._file.tell()
-
-    def close(self) -> None:
-        """Close the file; nothing more can be appended."""
-        self._file.close()
 
     def __enter__(self) -> "Journal":
         return self

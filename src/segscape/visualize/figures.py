@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import UInt8
 from torch import Tensor
 
+from segscape.ops.resize import resize_image, resize_labels
 from segscape.structures import LabelMap, StructureError
 from segscape.visualize.lettering import PAPER
 from segscape.visualize.overlay import difference, legend, overlay, side_by_side
@@ -112,23 +112,13 @@ def smaller(
     image: UInt8[Tensor, "channel _ _"], longest_side: int
 ) -> UInt8[Tensor, "channel height width"]:
     """Shrink an image to at most so many pixels on its longest side, by averaging."""
-    height, width = _shrunk(image.shape[1], image.shape[2], longest_side)
-    if (height, width) == tuple(image.shape[1:]):
-        return image
-    small = F.interpolate(
-        image[None].float(), (height, width), mode="bilinear", antialias=True, align_corners=False
-    )
-    return small[0].round_().clamp_(0, 255).to(torch.uint8)
+    return resize_image(image.cpu(), _shrunk(image.shape[1], image.shape[2], longest_side))
 
 
 def smaller_labels(label_map: LabelMap, longest_side: int) -> LabelMap:
     """Shrink a label map likewise, by the nearest pixel."""
     size = _shrunk(*label_map.size, longest_side)
-    if size == tuple(label_map.size):
-        return label_map
-    rows = ((torch.arange(size[0]) + 0.5) * (label_map.size.height / size[0])).long()
-    columns = ((torch.arange(size[1]) + 0.5) * (label_map.size.width / size[1])).long()
-    return LabelMap(label_map.labels.cpu()[rows][:, columns], label_map.taxonomy)
+    return LabelMap(resize_labels(label_map.labels.cpu(), size), label_map.taxonomy)
 
 
 def _shrunk(height: int, width: int, longest_side: int) -> tuple[int, int]:

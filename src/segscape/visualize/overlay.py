@@ -32,7 +32,7 @@ def paint(label_map: LabelMap, *, void: Void = "black") -> UInt8[Tensor, "3 heig
 
     >>> labels = torch.tensor([[1, 255]], dtype=torch.uint8)
     >>> paint(LabelMap(labels, Taxonomy.from_names(["sky", "road"])))[:, 0].T.tolist()
-    [[128, 0, 0], [0, 0, 0]]
+    [[128, 64, 128], [0, 0, 0]]
     """
     taxonomy = label_map.taxonomy
     colors = [category.color for category in taxonomy.categories] + [(0, 0, 0)]

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from segscape.models import build_model
+from segscape.models.model_files import save_model
 from segscape.models.semantic.fcn import CROP_LOGITS, FCN
 from segscape.structures import CheckpointError, Taxonomy
 
@@ -139,6 +141,19 @@ def test_a_stage_begins_as_the_coarser_network_predicted():
         together = torch.corrcoef(torch.stack([ours.flatten(), theirs.flatten()]))
         assert together[0, 1] > 0.98
         coarse = fine
+
+
+@pytest.mark.parametrize("inside", ["", "model"])
+def test_a_stage_is_named_by_the_run_or_its_model_folder(tmp_path, inside: str):
+    coarse = build_model("fcn32s", VOC, {"hidden_channels": 8})
+    scores = coarse.get_parameter("score_fr.weight")
+    nn.init.normal_(scores)
+    save_model(tmp_path / "model", coarse)
+    options = {"hidden_channels": 8, "coarser": str(tmp_path / inside)}
+    fine = build_model("fcn16s", VOC, options)
+    assert torch.equal(fine.get_parameter("score_fr.weight"), scores)
+    with pytest.raises(CheckpointError, match="holds no weights: give the path"):
+        build_model("fcn16s", VOC, options | {"coarser": str(tmp_path.parent)})
 
 
 def test_a_stage_keeps_learned_kernels_and_refuses_skipped_stages():

@@ -189,7 +189,7 @@ def build_fcn16s(
     mean: PerChannel = None,
     std: PerChannel = None,
 ) -> FCN:
-    """Build FCN-16s; `coarser` is the model folder (or weights file) of a trained FCN-32s."""
+    """Build FCN-16s; `coarser` is the run or model folder (or weights file) of an FCN-32s."""
     model = FCN(
         taxonomy,
         stride=16,
@@ -217,7 +217,7 @@ def build_fcn8s(
     mean: PerChannel = None,
     std: PerChannel = None,
 ) -> FCN:
-    """Build FCN-8s; `coarser` is the model folder (or weights file) of a trained FCN-16s."""
+    """Build FCN-8s; `coarser` is the run or model folder (or weights file) of an FCN-16s."""
     model = FCN(
         taxonomy,
         stride=8,
@@ -237,5 +237,4 @@ def _begin(model: FCN, weights: Path | Literal["download"] | None, coarser: Path
     if weights is not None:
         model.load_public_vgg16(read_vgg16(weights), source=f"vgg16 weights ({weights})")
     if coarser is not None:
-        path = coarser / "model.safetensors" if coarser.is_dir() else coarser
-        model.upgrade(read_weights(path), source=f"weights file {path}")
+        model.upgrade(read_weights(coarser), source=f"weights file {coarser}")
