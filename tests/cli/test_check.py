@@ -80,6 +80,13 @@ def test_lines_fit_the_terminal(tmp_path, columns):
     assert max(map(len, result.output.splitlines())) <= min(columns, 100)
 
 
+def test_nothing_is_cut_at_the_width_of_a_pipe(tmp_path):
+    output = run(labelled_folder(tmp_path), columns=80).output
+    assert "…" not in output
+    row = next(line for line in output.splitlines() if " road" in line)
+    assert len(row.split()) == 9
+
+
 @pytest.mark.data
 def test_camvid():
     result = run(f"folder:{data_root('camvid')}")

@@ -180,6 +180,11 @@ def test_all_void_images(tmp_path):
     one = found(examine(str(root)), "all void")
     assert one.severity is Severity.WARNING
     assert "1 of 6" in one.what
+    for path in root.glob("train/masks/*.png"):
+        save(path, striped_mask(ids=(255,)))
+    one = found(examine(str(root)), "all void")
+    assert one.severity is Severity.ERROR
+    assert "none in train does: nothing to learn" in one.what
     for path in root.glob("*/masks/*.png"):
         save(path, striped_mask(ids=(255,)))
     assert found(examine(str(root)), "all void").severity is Severity.ERROR

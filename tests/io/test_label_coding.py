@@ -71,7 +71,7 @@ def test_255_as_a_category():
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ((0, 1, 2, 9, 9), r"9 \(2 px\)"),
+        ((0, 1, 2, 9, 9), r"9 \(2 px\).*: add them to the classes"),
         ((1, 2, 3, 3), "off by one: give the ids 1..3"),
         ((0, 0, 128), "black-and-white mask whose foreground is 128"),
         ((0, -5), r"-5 \(1 px\)"),

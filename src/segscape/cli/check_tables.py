@@ -40,14 +40,16 @@ def summary_lines(diagnosis: Diagnosis) -> Iterator[Text]:
 def class_table(diagnosis: Diagnosis, width: int = 100) -> Table:
     """Shares of the classes in each split as numbers and bars, and the weights of each rule.
 
-    Below 80 columns the weights are left out.
+    Below 100 columns the bars make room for the weights; below 80 the weights are left out.
     """
     first, *others = diagnosis.splits
     table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
-    table.add_column("id", justify="right", style="dim")
-    table.add_column("class", overflow="ellipsis", no_wrap=True, max_width=18)
+    table.add_column("id", justify="right", style="dim", no_wrap=True)
+    # The one column that gives way where the terminal is narrow.
+    table.add_column("class", overflow="ellipsis", max_width=18)
     table.add_column(f"{first.name} %", justify="right", no_wrap=True)
-    table.add_column("", width=_BAR, no_wrap=True)
+    if has_bars := not 80 <= width < 100:
+        table.add_column("", width=_BAR, no_wrap=True)
     table.add_column("images", justify="right", no_wrap=True)
     for split in others[:2]:
         table.add_column(f"{split.name} %", justify="right", no_wrap=True)
@@ -59,11 +61,12 @@ def class_table(diagnosis: Diagnosis, width: int = 100) -> Table:
         share = _shares(first)[index]
         # Neither black on a black terminal nor white on a white one.
         red, green, blue = (min(max(value, 80), 220) for value in category.color)
+        bar = Text(_bar(share / largest if largest else 0.0), style=f"rgb({red},{green},{blue})")
         table.add_row(
             str(index),
             Text(category.name),
             _percent(share),
-            Text(_bar(share / largest if largest else 0.0), style=f"rgb({red},{green},{blue})"),
+            *([bar] if has_bars else []),
             str(first.images_with[index]),
             *(_percent(_shares(split)[index]) for split in others[:2]),
             *(f"{diagnosis.weights[rule][index]:.3g}" for rule in weights),

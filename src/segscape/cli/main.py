@@ -86,7 +86,9 @@ def _version_option(
 def _show_warning(message: Warning | str, category: type[Warning], *_: object) -> None:
     """Show our own warnings as one line; those of libraries are not for the user."""
     if category.__name__ == "SegscapeWarning":
-        Console(stderr=True).print(f"segscape: {message}", style="yellow", markup=False)
+        Console(stderr=True).print(
+            f"segscape: {message}", style="yellow", markup=False, soft_wrap=True
+        )
 
 
 if __name__ == "__main__":

@@ -94,7 +94,8 @@ def _unknown(
         "unknown ids",
         f"{images} of {len(facts)} masks hold ids without a class: {listed}{more}; the "
         f"{len(coding.taxonomy)} classes have ids {min(coding.file_ids)} to {max(coding.file_ids)}",
-        f"add {numbers} to the classes, or ignore them: --ignore {common[0]}",
+        f"add {numbers} to the classes, or ignore them: --ignore {common[0]} "
+        f"(data.ignore=[{common[0]}] in training)",
         _where(facts, unknown),
     )
 
@@ -105,13 +106,17 @@ def void(facts: Sequence[Facts]) -> list[Finding]:
     empty = [one for one in read if not any(one.mask.counts)]
     if not empty:
         return []
-    every = len(empty) == len(read)
+    labelled = {one.split for one in read if any(one.mask.counts)}
+    lost = [split for split in dict.fromkeys(one.split for one in read) if split not in labelled]
+    # A test split is often published without its labels.
+    lost = [split for split in lost if split != "test" or not labelled]
+    where = f", none in {' and '.join(lost)} does: nothing to learn or to judge" if lost else ""
     return [
         Finding(
-            Severity.ERROR if every else Severity.WARNING,
+            Severity.ERROR if lost else Severity.WARNING,
             "all void",
-            f"{len(empty)} of {len(read)} masks hold no class at all",
-            "check the ids of the classes" if every else "label these images or move them away",
+            f"{len(empty)} of {len(read)} masks hold no class at all{where}",
+            "check the ids of the classes" if lost else "label these images or move them away",
             tuple(str(one.pair.mask) for one in empty[:SHOWN]),
         )
     ]

@@ -123,7 +123,7 @@ class LabelCoding:
             labels = self._table(high)[values]
         if int(labels.min()) < 0:
             strange = values[labels < 0]
-            raise unknown_ids(strange, low, self.file_ids, self.all_ignored, source)
+            raise unknown_ids(strange, values, self.file_ids, self.all_ignored, source)
         return LabelMap(torch.from_numpy(labels.astype(self._label_type)), self.taxonomy)
 
     def to_ids(self, label_map: LabelMap) -> Integer[Tensor, "height width"]:

@@ -15,7 +15,7 @@ _MANY = 16
 
 def unknown_ids(
     strange: NDArray[Any],
-    low: int,
+    values: NDArray[Any],
     file_ids: tuple[int, ...],
     ignored: Collection[int],
     source: str,
@@ -24,7 +24,7 @@ def unknown_ids(
 
     Args:
         strange: the unknown id of each pixel that has one.
-        low: the smallest id of the whole mask.
+        values: the ids of the whole mask.
         file_ids: the categories' ids in files.
         ignored: the ignored ids.
         source: the mask's file.
@@ -35,22 +35,23 @@ def unknown_ids(
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     return MaskFileError(
         f"{source}: ids without a category: {listed}{more}; the categories have "
-        f"{_ranges(file_ids)}, ignored are {_ranges(ignored)}: " + _id_hint(found, low, file_ids)
+        f"{_ranges(file_ids)}, ignored are {_ranges(ignored)}: "
+        + _id_hint(found, np.unique(values).tolist(), file_ids)
     )
 
 
-def _id_hint(found: NDArray[Any], low: int, file_ids: tuple[int, ...]) -> str:
+def _id_hint(found: NDArray[Any], present: list[int], file_ids: tuple[int, ...]) -> str:
     count, plain = len(file_ids), file_ids == tuple(range(len(file_ids)))
     if len(found) >= _MANY:
         return (
             "it looks like a photograph, or blended by anti-aliasing, scaling or lossy "
             "compression: export masks as PNG without smoothing"
         )
-    if plain and low == 1 and found.tolist() == [count]:
+    if plain and present[0] == 1 and found.tolist() == [count]:
         return (
             f"it looks off by one: give the ids 1..{count} in a YAML of classes, or ignore {count}"
         )
-    if len(found) == 1 and int(found[0]) > count and low in (0, int(found[0])):
+    if len(found) == 1 and int(found[0]) > count and set(present) <= {0, int(found[0])}:
         return (
             f"it looks like a black-and-white mask whose foreground is {found[0]}: give the "
             "category that id in a YAML of classes"
