@@ -1,3 +1,4 @@
+import os
 import shutil
 
 import numpy as np
@@ -222,6 +223,18 @@ def test_a_mask_of_a_turned_photograph(tmp_path):
     assert dataset.size(0) == Size(48, 40)
     with pytest.raises(DatasetError, match="EXIF"):
         dataset[0]
+
+
+def test_a_name_of_another_encoding_is_refused(tmp_path):
+    flat_folder(tmp_path, 2)
+    try:
+        for folder in ("images", "masks"):
+            place = tmp_path / folder
+            (place / "00.png").rename(place / os.fsdecode(b"gr\xfcn.png"))
+    except OSError:
+        pytest.skip("this disk keeps names in UTF-8")
+    with pytest.raises(DatasetError, match=r"1 name of images.*not text in UTF-8.*rename"):
+        FolderDataset(tmp_path, split="all")
 
 
 @pytest.mark.data

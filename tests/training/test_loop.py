@@ -384,15 +384,20 @@ def _train_as_one_of_two(rank: int, world: int, text: str, out: str) -> None:
                 os.environ[name] = value
 
 
-def test_two_processes_equal_one_for_the_same_global_batch(tmp_path):
-    recipe = _sgd(tiny_recipe(clip_norm=5.0))
+# With a batch of two each process has one image, as small as the encoder's coarsest pixel: norms of
+# two values there enlarge rounding errors at every step, so only the first steps can agree.
+@pytest.mark.parametrize(("batch_size", "compared"), [(4, None), (2, 3)])
+def test_two_processes_equal_one_for_the_same_global_batch(tmp_path, batch_size, compared):
+    recipe = _sgd(tiny_recipe(clip_norm=5.0, batch_size=batch_size, epochs=2))
     train_here(recipe, tmp_path / "one")
     run_in_processes(_train_as_one_of_two, recipe.model_dump_json(), str(tmp_path / "two"))
     one, two = (read_journal(tmp_path / name) for name in ("one", "two"))
     assert (one[0]["processes"], two[0]["processes"]) == (1, 2)
-    for kind in ("step", "evaluation"):
-        losses = [[r["loss"] for r in run if r["kind"] == kind] for run in (one, two)]
+    for kind in ("step",) if compared else ("step", "evaluation"):
+        losses = [[r["loss"] for r in run if r["kind"] == kind][:compared] for run in (one, two)]
         assert losses[0] == pytest.approx(losses[1], rel=1e-5, abs=1e-5)
+    if compared:
+        return
     scores = [[r["miou"] for r in run if r["kind"] == "evaluation"] for run in (one, two)]
     assert scores[0] == pytest.approx(scores[1], abs=2e-3)
 

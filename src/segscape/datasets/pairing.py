@@ -101,7 +101,21 @@ def _by_stem(paths: Sequence[Path], what: str, problems: list[str]) -> dict[str,
             f"{doubles[0][0].parent}: {_count(len(doubles), 'stem')} shared by several {what}: "
             f"{some(examples)}: masks are found by stem, so rename or delete all but one"
         )
+    strange = [repr(stem) for stem in found if not _is_text(stem)]
+    if strange:
+        problems.append(
+            f"{paths[0].parent}: {_count(len(strange), 'name')} of {what} that are not text in "
+            f"UTF-8: {some(strange)}: rename them"
+        )
     return {stem: paths[0] for stem, paths in found.items()}
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # bytes of another encoding
+        return False
+    return True
 
 
 def _image_stem(stem: str, images: dict[str, Path]) -> str | None:

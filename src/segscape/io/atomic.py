@@ -214,6 +214,8 @@ def _reason(path: Path, temporary: Path, number: int | None, words: str | None) 
         return f"{path}: the disk is read-only: write elsewhere"
     if number in _DENIED:
         return f"{path}: no permission to write in {path.parent}: change it or write elsewhere"
+    if number in (errno.EEXIST, errno.ENOTDIR):
+        return f"{path}: {path.parent} is not a folder: write elsewhere"
     if number == errno.ENAMETOOLONG:
         return f"{path}: the name is too long for this disk: choose a shorter one"
     if number == errno.ENOENT and not temporary.exists():

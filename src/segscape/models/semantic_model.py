@@ -13,6 +13,7 @@ from torch import Tensor
 from segscape.losses.cross_entropy import cross_entropy
 from segscape.models.model import Model
 from segscape.models.outputs import SemanticOutputs, SemanticTarget
+from segscape.ops.processes import process_count
 from segscape.structures import ImageBatch, LabelMap, Size, Taxonomy
 
 
@@ -75,9 +76,10 @@ class SemanticModel(Model[SemanticOutputs, SemanticTarget, LabelMap]):
         """Compute logits of the batch's size."""
         height, width = images.pixels.shape[2:]
         padded = Size(height + -height % self.pad_to, width + -width % self.pad_to)
-        if self.training and len(images.sizes) == 1 and max(padded) <= self.pad_to:
+        alone = self.training and len(images.sizes) * process_count() == 1
+        if alone and max(padded) <= self.pad_to:
             # One image that small is a single pixel on the coarsest map, of which batch
-            # normalisation cannot take a variance.
+            # normalisation, over all processes, cannot take a variance.
             padded = Size(padded.height, padded.width + self.pad_to)
         outputs = self.score(repeat_border(self.normalize(images.pixels), images.sizes, padded))
         if padded == (height, width):

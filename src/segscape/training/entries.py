@@ -53,11 +53,18 @@ def nearest(wrong: str, known: Collection[str]) -> str:
 
     >>> nearest("unte", ["unet", "fcn"])
     "did you mean 'unet'? known: fcn, unet"
+    >>> nearest("lr", ["beta1", "learning_rate"])
+    "did you mean 'learning_rate'? known: beta1, learning_rate"
     """
     close = get_close_matches(wrong, list(known), n=1, cutoff=0.5)
     close = close or [name for name in sorted(known) if len(wrong) > 2 and wrong in name]
+    close = close or [name for name in sorted(known) if wrong == _initials(name)]
     listed = f"known: {', '.join(sorted(known))}"
     return f"did you mean '{close[0]}'? {listed}" if close else listed
+
+
+def _initials(name: str) -> str:
+    return "".join(word[:1] for word in name.split("_"))
 
 
 def look_up(path: str, name: str, table: Mapping[str, T]) -> T:

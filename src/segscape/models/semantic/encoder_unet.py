@@ -130,6 +130,7 @@ def build_unet(
     *,
     in_channels: Count = 3,
     encoder: str = "resnet34",
+    depth: Count | None = None,
     output_stride: Literal[8, 16, 32] = 32,
     weights: Path | Literal["download"] | None = None,
     decoder_channels: tuple[Count, ...] = DECODER_CHANNELS,
@@ -137,11 +138,19 @@ def build_unet(
     mean: PerChannel = None,
     std: PerChannel = None,
 ) -> EncoderUNet:
-    """Build the padded U-Net; `weights` are the encoder's: a file, or "download" for timm's."""
+    """Build the padded U-Net.
+
+    `depth` is how many of the encoder's maps are used, None for all: small images need fewer.
+    `weights` are the encoder's: a file, or "download" for timm's.
+    """
     return EncoderUNet(
         taxonomy,
         build_encoder(
-            encoder, in_channels=in_channels, output_stride=output_stride, weights=weights
+            encoder,
+            in_channels=in_channels,
+            output_stride=output_stride,
+            weights=weights,
+            depth=depth,
         ),
         decoder_channels=decoder_channels,
         finest_stride=finest_stride,
