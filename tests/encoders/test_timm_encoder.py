@@ -56,6 +56,9 @@ def test_depth_keeps_the_finest_maps():
     encoder = build("resnet18", depth=2)
     assert (encoder.channels, encoder.strides) == ((64, 64), (2, 4))
     assert len(encoder(torch.zeros(1, 3, 32, 32))) == 2
+    assert encoder.size_multiple == 4
+    # What is deeper would take time, memory and optimizer steps for nothing.
+    assert not [name for name, _ in encoder.named_parameters() if "layer2" in name]
     with pytest.raises(RecipeError, match="1 to 5"):
         build("resnet18", depth=6)
 

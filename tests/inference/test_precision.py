@@ -26,14 +26,14 @@ def test_what_is_asked_for_is_taken():
 def test_auto_follows_the_measurement(monkeypatch, ratio, expected):
     seconds = {torch.float32: 1.0, torch.bfloat16: 1 / ratio}
     monkeypatch.setattr(precision, "_round", seconds.__getitem__)
-    monkeypatch.setattr(precision, "_has_units", lambda: True)
+    monkeypatch.setattr(precision, "has_bf16_units", lambda: True)
     bf16_is_faster.cache_clear()
     assert resolve_precision("auto", CPU) == expected
     bf16_is_faster.cache_clear()
 
 
 def test_a_processor_without_the_units_is_not_timed(monkeypatch):
-    monkeypatch.setattr(precision, "_has_units", lambda: False)
+    monkeypatch.setattr(precision, "has_bf16_units", lambda: False)
     monkeypatch.delattr(precision, "_round")
     bf16_is_faster.cache_clear()
     assert resolve_precision("auto", CPU) == "fp32"

@@ -125,3 +125,10 @@ def test_two_processes_have_the_loss_of_the_global_batch(per_image):
     assert torch.equal(one, two)
     torch.testing.assert_close(one, expected.detach())
     torch.testing.assert_close(torch.cat([first, rest]) / 2, gradient)
+
+
+@pytest.mark.parametrize("label", [3, 17, -1])
+def test_a_label_of_no_category_is_named(label):
+    labels = torch.tensor([[[0, label, 2, 255]]])
+    with pytest.raises(StructureError, match=rf"labels \[{label}\] for 3 categories"):
+        soft_dice(torch.zeros(1, 3, 1, 4), labels)

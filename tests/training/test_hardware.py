@@ -23,7 +23,7 @@ from segscape.training.hardware import choose
 def test_the_fastest_wins(monkeypatch, seconds, precision, channels_last):
     pairs = product(("fp32", "bf16"), (False, True))
     times = dict(zip(pairs, seconds, strict=True))
-    monkeypatch.setattr(hardware, "_has_bf16", lambda: True)
+    monkeypatch.setattr(hardware, "has_bf16_units", lambda: True)
     monkeypatch.setattr(hardware, "_time_block", lambda *pair: float(times[pair]))
     choice = choose(torch.device("cpu"))
     assert (choice.precision, choice.channels_last) == (precision, channels_last)
@@ -37,7 +37,7 @@ def test_emulated_bf16_is_not_even_tried(monkeypatch):
         tried.append(precision)
         return 1.0
 
-    monkeypatch.setattr(hardware, "_has_bf16", lambda: False)
+    monkeypatch.setattr(hardware, "has_bf16_units", lambda: False)
     monkeypatch.setattr(hardware, "_time_block", timed)
     assert choose(torch.device("cpu")).precision == "fp32"
     assert set(tried) == {"fp32"}

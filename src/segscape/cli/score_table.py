@@ -69,6 +69,12 @@ def overall(evaluation: Evaluation) -> Text:
     speed = evaluation.speed
     text.append(f"{'images':24}", style="dim").append(f"{evaluation.images:>6,}", style="bold")
     text.append(f"  ({speed.mean_seconds:.3g} s per image)")
+    if evaluation.judged_pixels == 0:
+        text.append(
+            "\nevery pixel is void, so nothing could be judged: look at --ignore and --classes",
+            style="red",
+        )
+        return text
     absent = [scores.name for scores in scores.per_class if scores.support == 0]
     if absent:
         text.append(f"\nabsent from the truth: {', '.join(absent)}", style="yellow")

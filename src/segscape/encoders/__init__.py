@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Literal
 
 from segscape.encoders.encoder import Encoder as Encoder
+from segscape.encoders.plain import PREFIX, build_plain
+from segscape.encoders.plain import PlainEncoder as PlainEncoder
 from segscape.encoders.timm_encoder import TimmEncoder as TimmEncoder
 from segscape.encoders.vgg import VGG16 as VGG16
 from segscape.encoders.vgg import build_vgg16
@@ -18,10 +20,10 @@ def build_encoder(
     weights: Path | Literal["download"] | None = None,
     depth: int | None = None,
 ) -> Encoder:
-    """Build an encoder by name: our own `vgg16`, else any backbone of timm.
+    """Build an encoder by name: our own `vgg16` and `plain16`, else any backbone of timm.
 
     Args:
-        name: `vgg16` or a name of timm.
+        name: `vgg16`; `plain` and the channels of its first level, as `plain16`; or a name of timm.
         in_channels: channels of the input.
         output_stride: 8, 16 or 32, where the backbone can.
         weights: None for random weights, a local file, or "download".
@@ -35,6 +37,13 @@ def build_encoder(
         if depth is not None and depth != len(VGG16.channels):
             raise RecipeError(f"encoder 'vgg16' always returns 5 maps, depth {depth} was asked for")
         return build_vgg16(in_channels=in_channels, output_stride=output_stride, weights=weights)
+    if name.startswith(PREFIX):
+        if weights is not None or output_stride != 32:
+            raise RecipeError(
+                f"encoder '{name}' has no public weights and no dilated form: leave out weights "
+                "and output_stride, or choose a backbone of timm, as resnet34"
+            )
+        return build_plain(name, in_channels=in_channels, depth=depth)
     return TimmEncoder(
         name, in_channels=in_channels, output_stride=output_stride, weights=weights, depth=depth
     )

@@ -59,28 +59,23 @@ class TimmEncoder(nn.Module):
         super().__init__()
         self.name = name
         self._refuse_unknown(name, output_stride)
-        self.backbone, self._strides, self._channels, self._size_multiple = _build(
-            name, in_channels, output_stride, download=weights == "download"
+        self.backbone, self._size_multiple = _build(
+            name, in_channels, output_stride, depth, download=weights == "download"
         )
+        info: Any = self.backbone.feature_info
+        self._channels, self._strides = tuple(info.channels()), tuple(info.reduction())
         if isinstance(weights, Path):
             self._load(weights)
-        available = len(self._channels)
-        if depth is not None and not 1 <= depth <= available:
-            raise RecipeError(
-                f"encoder '{name}' has {available} feature maps, depth {depth} was asked for: "
-                f"choose 1 to {available}"
-            )
-        self.depth = available if depth is None else depth
 
     @property
     def channels(self) -> tuple[int, ...]:
         """Channels of each feature map, finest first."""
-        return self._channels[: self.depth]
+        return self._channels
 
     @property
     def strides(self) -> tuple[int, ...]:
         """Input pixels per feature pixel of each map, finest first."""
-        return self._strides[: self.depth]
+        return self._strides
 
     @property
     def size_multiple(self) -> int:
@@ -93,7 +88,7 @@ class TimmEncoder(nn.Module):
         """The maps, each of size (height / stride, width / stride)."""
         height, width = pixels.shape[2:]
         maps: list[Tensor] = []
-        features = self.backbone(pixels)[: self.depth]
+        features = self.backbone(pixels)
         for feature, channels, stride in zip(features, self.channels, self.strides, strict=True):
             size = (height // stride, width // stride)
             aligned = _channel_first(feature, channels, size)
@@ -131,12 +126,14 @@ class TimmEncoder(nn.Module):
 
 
 def _build(
-    name: str, in_channels: int, output_stride: int, *, download: bool
-) -> tuple[nn.Module, tuple[int, ...], tuple[int, ...], int]:
+    name: str, in_channels: int, output_stride: int, depth: int | None, *, download: bool
+) -> tuple[nn.Module, int]:
     """Build the backbone with the options it needs, and find out which sizes it reads."""
     import timm
 
     reason = ""
+    # Layers beyond the deepest map that is wanted are not even built.
+    indices = None if depth is None else _finest(name, depth)
     for options in _ANY_SIZE:
         stride_option: dict[str, Any] = (
             {} if output_stride == 32 else {"output_stride": output_stride}
@@ -147,6 +144,7 @@ def _build(
                 features_only=True,
                 pretrained=download,
                 in_chans=in_channels,
+                **({} if indices is None else {"out_indices": indices}),
                 **stride_option,
                 **options,
             )
@@ -165,11 +163,9 @@ def _build(
                     f"({_first_line(error)}): give a local file as weights=PATH"
                 ) from error
             raise RecipeError(f"encoder '{name}' cannot be built: {_first_line(error)}") from error
-        strides = tuple(int(stride) for stride in backbone.feature_info.reduction())
-        channels = tuple(int(count) for count in backbone.feature_info.channels())
-        multiple = _size_multiple(backbone, in_channels, channels, strides)
+        multiple = _size_multiple(backbone, in_channels)
         if multiple is not None:
-            return backbone, strides, channels, multiple
+            return backbone, multiple
     raise RecipeError(
         f"encoder '{name}' does not return maps for images of any size"
         + (f" ({reason})" if reason else "")
@@ -177,13 +173,27 @@ def _build(
     )
 
 
-def _size_multiple(
-    backbone: nn.Module, in_channels: int, channels: tuple[int, ...], strides: tuple[int, ...]
-) -> int | None:
+def _finest(name: str, depth: int) -> tuple[int, ...]:
+    """Find timm's numbers of the finest maps; nothing is allocated to find them."""
+    import timm
+
+    with torch.device("meta"):
+        info: Any = timm.create_model(name, features_only=True, pretrained=False).feature_info
+    available = tuple(info.out_indices)
+    if not 1 <= depth <= len(available):
+        raise RecipeError(
+            f"encoder '{name}' has {len(available)} feature maps, depth {depth} was asked for: "
+            f"choose 1 to {len(available)}"
+        )
+    return available[:depth]
+
+
+def _size_multiple(backbone: Any, in_channels: int) -> int | None:  # noqa: ANN401 - timm's
     """The smallest multiple of the coarsest stride that the backbone reads, by trying.
 
     Two sizes that are not square are tried, so that a backbone fixed to one size is found out.
     """
+    channels, strides = backbone.feature_info.channels(), backbone.feature_info.reduction()
     stride = max(strides)
     was_training = backbone.training
     backbone.eval()

@@ -61,6 +61,8 @@ def find_inputs(inputs: Sequence[str | Path], out: str | Path) -> list[Input]:
 
 def _expand(given: str, out: Path) -> Iterator[tuple[Path, Path]]:
     """Yield absolute paths of images and the folder from which each was asked for."""
+    if not given.strip():
+        raise ImageFileError("an image was given without a name: name a file, folder or pattern")
     path = Path(os.path.abspath(given))  # noqa: PTH100
     if path.is_dir() and path.suffix.lower() != ZARR:
         images = list(_below(path, out))

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from segscape.ops.processor import has_bf16_units, one_thread
 from segscape.structures import StructureError
 
 Precision = Literal["auto", "fp32", "bf16"]
@@ -54,12 +55,7 @@ def bf16_is_faster(device: torch.device) -> bool:
     """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return device.type == "cpu" and _has_units() and _measure()
-
-
-def _has_units() -> bool:
-    """Whether oneDNN would compute in bf16 at all; elsewhere torch emulates it slowly."""
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001 - the one question
+    return device.type == "cpu" and has_bf16_units() and _measure()
 
 
 def _measure() -> bool:
@@ -67,19 +63,15 @@ def _measure() -> bool:
 
     On one thread: threads wait for each other, and on a busy machine that is all one would time.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        fastest = {torch.float32: float("inf"), torch.bfloat16: float("inf")}
+    fastest = {torch.float32: float("inf"), torch.bfloat16: float("inf")}
+    with one_thread():
         for number in range(_MOST_ROUNDS):
             for kind, seconds in fastest.items():
                 fastest[kind] = min(seconds, _round(kind))
             proved = fastest[torch.bfloat16] * WORTHWHILE < fastest[torch.float32]
             if proved and number >= _LEAST_ROUNDS:
                 return True
-        return False
-    finally:
-        torch.set_num_threads(threads)
+    return False
 
 
 def _round(kind: torch.dtype) -> float:

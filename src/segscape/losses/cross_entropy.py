@@ -13,6 +13,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from segscape.ops.processes import sum_over_processes
+from segscape.ops.unknown_labels import unknown_labels
 from segscape.structures.errors import StructureError
 
 _SUM = 2  # ATen's number for reduction="sum"
@@ -78,10 +79,10 @@ def cross_entropy(
                 log_scores, labels, ignore_id, pixel_weights, weights, label_smoothing
             )
     except IndexError as error:
-        known = (labels >= 0) & (labels < categories) | (labels == ignore_id)
+        unknown = unknown_labels(labels, categories, ignore_id)
         raise StructureError(
-            f"cross_entropy got labels {torch.unique(labels[~known])[:8].tolist()} for "
-            f"{categories} categories and ignore_id {ignore_id}: map or ignore them"
+            f"cross_entropy got labels {unknown} for {categories} categories and ignore_id "
+            f"{ignore_id}: map or ignore them"
         ) from error
     total, weight = sum_over_processes(torch.stack([total, weight])).unbind()
     return total / torch.where(weight > 0, weight, 1)

@@ -20,6 +20,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from segscape.ops.processes import sum_over_processes
+from segscape.ops.unknown_labels import unknown_labels
 from segscape.structures.errors import StructureError
 
 
@@ -53,7 +54,8 @@ def soft_dice(
             batch), not over all.
 
     Raises:
-        StructureError: when `smooth` is negative.
+        StructureError: when `smooth` is negative and, on the CPU, for a label that is neither a
+            category nor ignored.
 
     >>> logits = 50 * torch.tensor([[[[1.0, 0.0]], [[0.0, 1.0]], [[0.0, 0.0]]]])
     >>> round(float(soft_dice(logits, torch.tensor([[[0, 1]]]))), 4)
@@ -63,18 +65,26 @@ def soft_dice(
         raise StructureError(f"soft_dice: smooth {smooth} is negative: give 0 or more pixels")
     logits = logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
     scores = logits.softmax(1)
-    weights = (labels != ignore_id).to(scores.dtype)[:, None]
+    valid = labels != ignore_id
+    weights = valid.to(scores.dtype)
     if pixel_weights is not None:
-        weights = weights * pixel_weights[:, None]
-    ids = torch.arange(logits.shape[1], device=labels.device).reshape(1, -1, 1, 1)
-    # Booleans: a quarter of the memory of a one-hot in floats, and all that autograd keeps of it.
-    truth = (labels[:, None] == ids) & (labels != ignore_id)[:, None]
+        weights = weights * pixel_weights
+    known = labels.where(valid, 0)
+    if known.device.type == "cpu" and known.numel() and not _all_within(known, logits.shape[1]):
+        unknown = unknown_labels(labels, logits.shape[1], ignore_id)
+        raise StructureError(
+            f"soft_dice got labels {unknown} for {logits.shape[1]} categories and ignore_id "
+            f"{ignore_id}: map or ignore them"
+        )
 
-    weighted = scores * weights
-    overlap = (weighted * truth).sum((2, 3))
-    predicted = (weighted * scores if squared else weighted).sum((2, 3))
-    true = (weights * truth).sum((2, 3))
-    counted = weights.sum((2, 3))
+    # Nothing here but the scores is as large as the scores: a product of them with a one-hot truth
+    # would take longer than the rest of the loss.
+    predicted = (scores.square() if squared else scores).flatten(2) @ weights.flatten(1)[:, :, None]
+    predicted = predicted.squeeze(2)
+    hits = scores.gather(1, known[:, None]).squeeze(1) * weights
+    overlap = _sum_by_label(hits, known, logits.shape[1])
+    true = _sum_by_label(weights, known, logits.shape[1])
+    counted = weights.sum((1, 2))[:, None]
     if per_image:
         losses, judged = _mean_over_categories(
             overlap, predicted, true, counted, smooth, present_only
@@ -91,6 +101,27 @@ def soft_dice(
         overlap[None], predicted[None], true[None], counted[None], smooth, present_only
     )
     return losses[0]
+
+
+def _all_within(labels: Int64[Tensor, "batch height width"], categories: int) -> bool:
+    lowest, highest = torch.aminmax(labels)
+    return bool(lowest >= 0) and bool(highest < categories)
+
+
+def _sum_by_label(
+    values: Float[Tensor, "batch height width"],
+    labels: Int64[Tensor, "batch height width"],
+    categories: int,
+) -> Float[Tensor, "batch {categories}"]:
+    """The sum of the values under each label, image by image."""
+    if labels.device.type != "cpu":
+        # Elsewhere `index_add` is made of atomic additions whose order, and so the bits, vary.
+        ids = torch.arange(categories, device=labels.device).reshape(1, -1, 1, 1)
+        return torch.where(labels[:, None] == ids, values[:, None], 0).sum((2, 3))
+    images = torch.arange(len(labels))[:, None, None]
+    sums = values.new_zeros(len(labels) * categories)
+    places = (labels + categories * images).flatten()
+    return sums.index_add(0, places, values.flatten()).reshape(-1, categories)
 
 
 def _mean_over_categories(

@@ -99,14 +99,15 @@ class CalibrationHistogram:
             StructureError: when sizes differ or scores leave [0, 1].
         """
         if isinstance(target, LabelMap):
-            target, ignore_id = target.labels, target.taxonomy.ignore_id
+            target, judged = target.labels, ~target.ignored()
+        else:
+            judged = target != ignore_id
         if scores.shape[1:] != target.shape:
             raise StructureError(
                 f"the scores have {tuple(scores.shape[1:])} pixels, the target "
                 f"{tuple(target.shape)}: resize the scores to the target"
             )
         confidence, called = scores.detach().float().max(0)
-        judged = target != ignore_id
         confidence, called, true = confidence[judged], called[judged], target[judged]
         if not bool(((confidence >= 0) & (confidence <= 1)).all()):
             raise StructureError("scores must lie in [0, 1]: apply a softmax to the logits first")

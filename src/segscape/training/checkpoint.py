@@ -121,9 +121,10 @@ def refuse_full_disk(folder: Path, need: int) -> None:
         place = place.parent
     free = shutil.disk_usage(place).free
     if free < need:
+        kept = "; the last checkpoint is whole" if (folder / "state.json").is_file() else ""
         raise OutputError(
             f"{folder}: a checkpoint takes {need / 2**20:,.0f} MiB and {free / 2**20:,.0f} MiB "
-            "are free: free some space, then continue with --resume; the last checkpoint is whole"
+            f"are free: free some space, then continue with --resume{kept}"
         )
 
 

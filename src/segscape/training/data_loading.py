@@ -16,9 +16,9 @@ from torch.utils.data import DataLoader
 
 from segscape.datasets.cached import DEFAULT_BYTES, CachedDataset
 from segscape.datasets.dataset import Dataset
+from segscape.ops.processor import one_thread
 from segscape.structures import LabelMap, Sample, SegscapeError, TrainingError
 from segscape.training.sample_order import BatchOrder
-from segscape.training.threads import one_thread
 from segscape.training.training_batch import TrainingBatch
 from segscape.transforms.transform import Transform, apply, generator_for
 

@@ -132,6 +132,20 @@ def _checked(path: str, value: object, hint: Any) -> object:  # noqa: ANN401 - a
         raise RecipeError(explain(error, path)) from error
 
 
+# By the first word of pydantic's kind of error, as in `int_parsing`.
+_EXPECTED = {
+    "bool": "true or false",
+    "dict": "keys with values",
+    "float": "a number",
+    "int": "a whole number",
+    "list": "a list",
+    "mapping": "keys with values",
+    "model": "keys with values",
+    "string": "text",
+    "tuple": "a list",
+}
+
+
 def explain(error: PydanticError, path: str = "", model: type[BaseModel] | None = None) -> str:
     """The first finding of pydantic in one line: key path, what was got, what was expected."""
     first = error.errors(include_url=False)[0]
@@ -142,7 +156,8 @@ def explain(error: PydanticError, path: str = "", model: type[BaseModel] | None 
         return f"{where}: unknown key: {nearest(location[-1], known)}"
     if first["type"] == "missing":
         return f"{where}: missing: give it a value"
-    expected = first["msg"].replace("Input should be ", "").replace("Value error, ", "")
+    said = first["msg"].replace("Input should be ", "").replace("Value error, ", "")
+    expected = _EXPECTED.get(first["type"].split("_")[0], said)
     got = repr(first["input"])
     return f"{where}: got {got if len(got) <= 80 else got[:77] + '...'}, expected {expected}"
 

@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from segscape.training.threads import one_thread
+from segscape.ops.processor import has_bf16_units, one_thread
 
 Precision = Literal["fp32", "bf16", "fp16"]
 # A lower precision must earn its rounding errors.
@@ -48,7 +48,7 @@ def choose(device: torch.device) -> HardwareChoice:
         return HardwareChoice("bf16" if bf16 else "fp16" if halves else "fp32", True, {})
     if device.type != "cpu":
         return HardwareChoice("fp32", False, {})
-    candidates: list[Precision] = ["fp32", "bf16"] if _has_bf16() else ["fp32"]
+    candidates: list[Precision] = ["fp32", "bf16"] if has_bf16_units() else ["fp32"]
     seconds = {pair: _time_block(*pair) for pair in product(candidates, (False, True))}
     best = {
         precision: min((seconds[precision, layout], not layout) for layout in (False, True))
@@ -62,11 +62,6 @@ def choose(device: torch.device) -> HardwareChoice:
         for (name, layout), time in seconds.items()
     }
     return HardwareChoice(precision, not best[precision][1], named)
-
-
-def _has_bf16() -> bool:
-    """Whether oneDNN would compute in bf16 at all; elsewhere torch emulates it slowly."""
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001 - the one question
 
 
 def _time_block(precision: Precision, channels_last: bool) -> float:

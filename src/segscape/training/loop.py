@@ -13,6 +13,7 @@ from time import monotonic
 import torch
 import torch.distributed as distributed
 
+from segscape.ops.allocator import keep_freed_memory
 from segscape.ops.processes import process_count
 from segscape.training.assembly import Assembly, assemble
 from segscape.training.checkpoint import (
@@ -71,6 +72,7 @@ def train(recipe: Recipe, out: str | Path, *, resume: bool = False, quiet: bool 
         Interrupted: after Ctrl-C or SIGTERM, the state saved.
     """
     run = Path(out)
+    keep_freed_memory()
     check_recipe(recipe)
     sets = open_sets(recipe)
     fabric = open_fabric()

@@ -110,8 +110,8 @@ def label_counts(
     categories = len(dataset.taxonomy)
 
     def count(index: int) -> Tensor:
-        labels = dataset[index].target.labels
-        kept = labels[labels != dataset.taxonomy.ignore_id].long()
+        target = dataset[index].target
+        kept = target.labels[~target.ignored()].long()
         return torch.bincount(kept, minlength=categories)
 
     pixels = torch.zeros(categories, dtype=torch.int64)

@@ -84,10 +84,10 @@ def _cast(random: np.random.Generator, ground: Ground) -> list[tuple[float, str]
     """Choose what stands in the scene, as (nearness in 0..1, kind), far things first."""
     chosen: list[tuple[float, str]] = []
     ranges = {  # how many, and how near
-        "house": (0, 2, 0.10, 0.45),
-        "tree": (0, 3, 0.08, 0.70),
-        "car": (0, 3, 0.18, 0.95),
-        "person": (0, 3, 0.20, 0.95),
+        "house": (0, 1, 0.10, 0.45),
+        "tree": (0, 2, 0.08, 0.70),
+        "car": (0, 2, 0.18, 0.95),
+        "person": (0, 2, 0.20, 0.95),
         "ball": (0, 2, 0.35, 1.00),
     }
     for kind, (fewest, most, far, near) in ranges.items():
@@ -116,7 +116,7 @@ def _draw_thing(
         begin = ground.horizon if ground.lake is None else ground.lake[1]
         foot = begin + near * (0.99 * canvas.height - begin)
     depth = (foot - ground.horizon) / (canvas.height - ground.horizon)
-    unit = float(random.uniform(*look.tall)) * canvas.height * (0.35 + 0.65 * depth)
+    unit = float(random.uniform(*look.tall)) * canvas.height * (0.45 + 0.55 * depth)
     middle = _column(canvas, random, ground, kind, foot)
     reach = look.wide * unit
     patch = canvas.patch(middle - reach, foot - 1.15 * unit, middle + reach, foot + 0.05 * unit)

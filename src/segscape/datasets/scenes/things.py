@@ -236,10 +236,10 @@ class Kind:
 KINDS: dict[str, Kind] = {
     "house": Kind(draw_house, (0.55, 0.80), 0.8),
     "tree": Kind(draw_tree, (0.60, 0.95), 0.5),
-    "car": Kind(draw_car, (0.24, 0.34), 1.35),
-    "person": Kind(draw_person, (0.42, 0.62), 0.34),
-    "boat": Kind(draw_boat, (0.42, 0.60), 0.6),
-    "ball": Kind(draw_ball, (0.16, 0.26), 0.55),
+    "car": Kind(draw_car, (0.28, 0.40), 1.35),
+    "person": Kind(draw_person, (0.55, 0.80), 0.34),
+    "boat": Kind(draw_boat, (0.60, 0.90), 0.6),
+    "ball": Kind(draw_ball, (0.26, 0.40), 0.55),
 }
 
 
