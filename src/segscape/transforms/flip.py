@@ -1,6 +1,7 @@
 """Mirror images."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -10,8 +11,8 @@ from segscape.transforms.maps import moved
 
 
 @dataclass(frozen=True)
-class HorizontalFlip:
-    """Exchange left and right.
+class _Flip:
+    """Turn one axis round.
 
     Args:
         probability: in [0, 1].
@@ -20,10 +21,12 @@ class HorizontalFlip:
         StructureError: for another probability.
     """
 
+    name: ClassVar[str]
+    axis: ClassVar[int]
     probability: float = 0.5
 
     def __post_init__(self) -> None:
-        options.probability("horizontal_flip", "probability", self.probability)
+        options.probability(self.name, "probability", self.probability)
 
     def __call__(
         self, sample: Sample[LabelMap], generator: np.random.Generator
@@ -31,29 +34,16 @@ class HorizontalFlip:
         """Flip image, labels and weights, or none."""
         if generator.random() >= self.probability:
             return sample
-        return moved(sample, lambda values: values.flip(-1))
+        return moved(sample, lambda values: values.flip(self.axis))
 
 
-@dataclass(frozen=True)
-class VerticalFlip:
-    """Exchange top and bottom.
+class HorizontalFlip(_Flip):
+    """Exchange left and right with this probability."""
 
-    Args:
-        probability: in [0, 1].
+    name, axis = "horizontal_flip", -1
 
-    Raises:
-        StructureError: for another probability.
-    """
 
-    probability: float = 0.5
+class VerticalFlip(_Flip):
+    """Exchange top and bottom with this probability."""
 
-    def __post_init__(self) -> None:
-        options.probability("vertical_flip", "probability", self.probability)
-
-    def __call__(
-        self, sample: Sample[LabelMap], generator: np.random.Generator
-    ) -> Sample[LabelMap]:
-        """Flip image, labels and weights, or none."""
-        if generator.random() >= self.probability:
-            return sample
-        return moved(sample, lambda values: values.flip(-2))
+    name, axis = "vertical_flip", -2
