@@ -53,3 +53,11 @@ def test_an_error_is_one_line_with_exit_code_2(tmp_path):
     assert len(done.stderr.strip().splitlines()) == 1
     assert "no [such] folder" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [["predict", "run", ""], ["train", "demo", "--out", " "]])
+def test_an_empty_argument_is_not_taken_for_this_folder(words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.startswith("segscape: an argument is empty")

@@ -171,6 +171,12 @@ def test_classes_in_doubt_are_asked_for(tmp_path, ids, cure):
         FolderDataset(root, split="all")
 
 
+def test_ignored_ids_name_no_inferred_class(tmp_path):
+    dataset = FolderDataset(flat_folder(tmp_path, 2, ids=(0, 1, 2)), split="all", ignore=[2])
+    assert dataset.taxonomy.names == ("class 0", "class 1")
+    assert set(torch.unique(dataset[0].target.labels).tolist()) == {0, 1, 255}
+
+
 def test_all_splits_agree_on_inferred_classes(tmp_path):
     root = labelled_folder(tmp_path, names=None, ids=(0, 1))
     save(root / "val" / "masks" / "val0.png", striped_mask())

@@ -259,3 +259,13 @@ def test_temporaries_of_living_processes_stay(tmp_path):
             second.write_bytes(b"2")
         assert first.exists()
     assert (tmp_path / "result").read_bytes() == b"1"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG, errno.EDQUOT])
+def test_a_native_writer_out_of_space_is_one_line(tmp_path, number):
+    """As safetensors says it: its own error around the words of the system's."""
+    with (
+        pytest.raises(OutputError, match="disk full, or a limit on file sizes"),
+        atomic_folder(tmp_path / "model"),
+    ):
+        raise RuntimeError(f"I/O error: {os.strerror(number)} (os error {number})")

@@ -101,15 +101,15 @@ def test_foreign_descriptions_are_refused(folder: Path, content: str):
         load_model(folder)
 
 
-@pytest.mark.parametrize("key", ["name", "options", "taxonomy", "mean"])
+@pytest.mark.parametrize("key", ["name", "options", "taxonomy", "mean", "in_channels", "task"])
 @pytest.mark.parametrize("value", [None, 3, "x", [], {}, {"categories": [{"name": 1}]}])
 def test_damaged_descriptions_are_refused(folder: Path, key: str, value: object):
     path = folder / "model.json"
     description = json.loads(path.read_text())
     description[key] = value
     path.write_text(json.dumps(description))
-    if key == "mean" and value is None:
-        load_model(folder)  # the buffers are in the weights too
+    if (key, value) == ("task", "x"):
+        load_model(folder)  # the name says the task too
         return
     bare = key == "options" and value == {}  # a network, but not this one
     expected = "another architecture" if bare else r"model\.json"
@@ -145,3 +145,43 @@ def test_another_taxonomy_is_refused(folder: Path):
         tuple(Category(name, (index, 0, 9)) for index, name in enumerate(TAXONOMY.names))
     )
     load_model(folder, taxonomy=recolored)
+
+
+@pytest.mark.parametrize("values", [[0.0], [-1.0], [float("nan")], [float("inf")]])
+def test_statistics_that_cannot_be_are_refused(folder: Path, values: list[float]):
+    path = folder / "model.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"std": values}))
+    with pytest.raises(CheckpointError, match=r"model\.json: std is .*give finite numbers above 0"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("key", ["ignore_id", "name"])
+def test_a_taxonomy_of_wrong_types_is_refused(folder: Path, key: str):
+    path = folder / "model.json"
+    description = json.loads(path.read_text())
+    taxonomy = description["taxonomy"]
+    (taxonomy if key == "ignore_id" else taxonomy["categories"][0])[key] = float("nan")
+    path.write_text(json.dumps(description))
+    with pytest.raises(CheckpointError, match=r"model\.json: the taxonomy is damaged") as caught:
+        load_model(folder)
+    one_line(caught)
+
+
+def test_a_description_nested_beyond_reading_is_refused(folder: Path):
+    (folder / "model.json").write_text("[" * 100_000)
+    with pytest.raises(CheckpointError, match="is damaged"):
+        load_model(folder)
+
+
+def test_weights_that_are_not_numbers_are_refused(folder: Path):
+    tensors = load_file(folder / "model.safetensors")
+    tensors["classifier.bias"][0] = float("nan")
+    save_file(tensors, folder / "model.safetensors")
+    with pytest.raises(CheckpointError, match=r"not finite numbers \(classifier\.bias\)") as caught:
+        load_model(folder)
+    one_line(caught)
+
+
+def test_the_model_folder_may_be_where_one_stands(folder: Path, monkeypatch):
+    monkeypatch.chdir(folder)
+    assert load_model(".").taxonomy == TAXONOMY

@@ -236,6 +236,7 @@ def test_an_unreadable_file_surfaces_from_a_worker_as_its_own_error(tmp_path, mo
     recipe = recipe.model_copy(update={"data": data, "losses": losses})
     with pytest.raises(ImageFileError, match=r"^train-00003\.jpg: truncated: replace the file$"):
         train_here(recipe, tmp_path / "run")
+    assert not (tmp_path / "run").exists()  # no checkpoint yet, so the name is free again
 
 
 def test_early_stopping(tmp_path):

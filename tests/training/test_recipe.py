@@ -83,6 +83,11 @@ def test_overrides(file):
         ("training.epoch=2", r"training\.epoch: unknown key: did you mean 'epochs'"),
         ("trainin.epochs=2", r"trainin: unknown key: did you mean 'training'"),
         ("optimizer.learning_rat=1", r"optimizer\.learning_rat: unknown.*'learning_rate'"),
+        (
+            "optimizer.learning_rate=-1",
+            r"optimizer\.learning_rate: got -1, expected greater than or",
+        ),
+        ("optimizer.learning_rate=.nan", r"optimizer\.learning_rate: got nan, expected"),
         ("optimizer.name=adamv", r"optimizer\.name: 'adamv' is not known: did you mean 'adam"),
         ("schedule.name=polly", r"schedule\.name: 'polly'.*'poly'"),
         ("schedule.warmup=soon", r"schedule\.warmup: got 'soon', expected a number"),

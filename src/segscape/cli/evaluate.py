@@ -39,6 +39,9 @@ def evaluate(
         typer.Option(metavar="H W", help="Largest window in pixels that is scored at once."),
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ... or auto.")] = "auto",
+    precision: Annotated[
+        str, typer.Option(help="fp32, bf16, or auto for bf16 where it is faster.")
+    ] = "auto",
     limit: Annotated[
         int | None, typer.Option(min=1, help="Judge only so many of the first images.")
     ] = None,
@@ -60,7 +63,7 @@ def evaluate(
     for path in (page, json):
         judging.refuse_folder(path)
     recipe = read_recipe(run) if (run / "recipe.yaml").is_file() else None
-    segmenter = judging.open_segmenter(run, recipe, flips, scales, tile, device)
+    segmenter = judging.open_segmenter(run, recipe, flips, scales, tile, device, precision)
     judged = judged_data(recipe, data, split, classes, ignore or ())
     console = Console()
     with judging.progress(console) as update:

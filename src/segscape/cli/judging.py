@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from segscape.evaluation.evaluation import Evaluation, Fact
+from segscape.inference.precision import check_precision
 from segscape.inference.run_folder import model_folder
 from segscape.inference.segmenter import Segmenter
 from segscape.io.atomic import atomic_file
@@ -59,6 +60,7 @@ def open_segmenter(
     scales: list[float] | None,
     tile: tuple[int, int] | None,
     device: str,
+    precision: str,
 ) -> Segmenter:
     """The run's model, used as its recipe says where the command line says nothing.
 
@@ -73,6 +75,7 @@ def open_segmenter(
         flips=usual.flips if flips is None else flips,
         scales=tuple(scales or usual.scales),
         device=device,
+        precision=check_precision(precision),
     )
 
 

@@ -5,6 +5,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from typing import NoReturn
 
 import typer
 from rich.console import Console
@@ -24,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run one verb and leave with its exit code: 0, 1 for a verdict of no, 2 for bad input."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     warnings.showwarning = _show_warning
+    if any(not word.strip() for word in words):  # a path of no letters would be this folder
+        _complain("an argument is empty: give it a value, or leave it and its option out")
     try:
         application(next((word for word in words if word in VERBS), None))(words)
     except ValueError as error:
@@ -32,12 +35,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         if not isinstance(error, SegscapeError):
             raise
-        # Not through markup: file names may hold square brackets.
-        Console(stderr=True).print(f"segscape: {error}", style="red", markup=False, soft_wrap=True)
-        sys.exit(2)
+        _complain(str(error))
     except BrokenPipeError:  # the reader of a pipe, as `| head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+
+
+def _complain(words: str) -> NoReturn:
+    # Not through markup: file names may hold square brackets.
+    Console(stderr=True).print(f"segscape: {words}", style="red", markup=False, soft_wrap=True)
+    sys.exit(2)
 
 
 def application(verb: str | None) -> typer.Typer:

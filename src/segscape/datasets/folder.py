@@ -118,7 +118,10 @@ def coding_of(
         MaskFileError: when classes are inferred and a mask cannot be read.
     """
     given = class_file(root, split) if classes is None else classes
-    own = infer_classes(_all_masks(root), source=root) if given is None else given_coding(given)
+    if given is None:
+        own = infer_classes(_all_masks(root), source=root, ignore=ignore)
+    else:
+        own = given_coding(given)
     return ignoring(own, ignore)
 
 

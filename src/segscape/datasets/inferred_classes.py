@@ -16,7 +16,9 @@ MOST_CLASSES = 64
 _SHOWN = 12
 
 
-def infer_classes(masks: Sequence[Path], *, source: Path) -> LabelCoding:
+def infer_classes(
+    masks: Sequence[Path], *, source: Path, ignore: Sequence[int] = ()
+) -> LabelCoding:
     """Find out what ids all masks use: 0 and 255, or 0..n-1 with 255 as void.
 
     Exactly 0 and 255 become `background` and `foreground`; contiguous ids become `class 0`,
@@ -25,13 +27,14 @@ def infer_classes(masks: Sequence[Path], *, source: Path) -> LabelCoding:
     Args:
         masks: the masks of every split, so that all splits agree.
         source: the data set's folder, for the errors.
+        ignore: ids that mean void, and so name no class.
 
     Raises:
         DatasetError: for any other ids, saying what file to write.
         MaskFileError: when a mask cannot be read as ids.
     """
     with ThreadPoolExecutor() as threads:
-        ids = sorted(set[int]().union(*threads.map(_ids_in, masks)))
+        ids = sorted(set[int]().union(*threads.map(_ids_in, masks)) - set(ignore))
     if ids == [0, IGNORE_ID]:
         names = ["background", "foreground"]
         return LabelCoding(Taxonomy.from_names(names), (0, IGNORE_ID))

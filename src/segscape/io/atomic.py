@@ -123,6 +123,7 @@ def _discard(old: Path) -> None:
 
 
 def _old_name(path: Path) -> Path:
+    path = Path(os.path.abspath(path))  # noqa: PTH100 - `.` has no name, and links stay links
     return path.with_name(path.name + ".old")
 
 
@@ -202,8 +203,9 @@ def _telling(path: Path, temporary: Path) -> Generator[None, None, None]:
         raise OutputError(_reason(path, temporary, error.errno, error.strerror)) from error
     except Exception as error:
         # Native writers (safetensors, torch) wrap the system's error in their own.
-        if os.strerror(errno.ENOSPC) in str(error):
-            raise OutputError(_reason(path, temporary, errno.ENOSPC, None)) from error
+        for number in _FULL:
+            if os.strerror(number) in str(error):
+                raise OutputError(_reason(path, temporary, number, None)) from error
         raise
 
 

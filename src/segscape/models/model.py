@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -83,6 +84,9 @@ class Model(nn.Module, ABC, Generic[Outputs, Target, Result]):
             raise StructureError(
                 f"{name} has {len(given)} values for {self.in_channels} channels: give one each"
             )
+        if not all(isfinite(value) and (name == "mean" or value > 0) for value in given):
+            wanted = "finite numbers" + " above 0" * (name == "std")
+            raise StructureError(f"{name} is {list(given)}: give {wanted}")
         return torch.tensor(given).reshape(-1, 1, 1)
 
     def normalize(

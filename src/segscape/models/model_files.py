@@ -118,7 +118,7 @@ def read_description(folder: Path) -> dict[str, Any]:
             f"{folder} is not a model folder: it has no {DESCRIPTION_FILE}: give the folder "
             "`model` of a run"
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(
             f"{path} is damaged ({error}): copy the model folder again"
         ) from error
@@ -128,7 +128,15 @@ def read_description(folder: Path) -> dict[str, Any]:
             f"{path} has format {str(found)[:80]!r}, expected {FORMAT!r}: load it with the version "
             "of segscape that wrote it"
         )
-    parts = {"name": str, "options": dict, "taxonomy": dict}
+    parts = {
+        "name": str,
+        "task": str,
+        "options": dict,
+        "in_channels": int,
+        "mean": list,
+        "std": list,
+        "taxonomy": dict,
+    }
     wrong = [key for key, kind in parts.items() if not isinstance(description.get(key), kind)]
     if wrong:
         raise CheckpointError(
@@ -183,7 +191,19 @@ def load_weights(model: AnyModel, tensors: Mapping[str, Tensor], *, source: str)
             f"{source} holds the weights of another architecture than '{name}': "
             f"{', '.join(parts)}: load it as the model it was saved from"
         )
+    broken = [
+        name for name, value in tensors.items() if value.is_floating_point() and _is_broken(value)
+    ]
+    if broken:
+        raise CheckpointError(
+            f"{source} holds values that are not finite numbers ({', '.join(broken[:_NAMED])}"
+            f"{', ...' * (len(broken) > _NAMED)}): take an earlier checkpoint or train again"
+        )
     model.load_state_dict(dict(tensors), strict=False)
+
+
+def _is_broken(values: Tensor) -> bool:
+    return not bool(values.isfinite().all())
 
 
 def refuse_other_taxonomy(saved: Taxonomy, wanted: Taxonomy, *, source: str) -> None:
@@ -235,14 +255,23 @@ def taxonomy_from_mapping(mapping: Mapping[str, Any]) -> Taxonomy:
     """
     categories = tuple(
         Category(
-            entry["name"],
+            _text(entry["name"]),
             _color(entry["color"]),
             is_thing=entry.get("is_thing", False),
             part_of=entry.get("part_of"),
         )
         for entry in mapping["categories"]
     )
-    return Taxonomy(categories, mapping["ignore_id"])
+    ignore_id = mapping["ignore_id"]
+    if not isinstance(ignore_id, int):
+        raise TypeError(f"ignore_id is {ignore_id!r}, expected a whole number")
+    return Taxonomy(categories, ignore_id)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"a category's name is {value!r}, expected text")
+    return value
 
 
 def _color(values: Sequence[int]) -> Color:
@@ -253,7 +282,7 @@ def _color(values: Sequence[int]) -> Color:
 def _read_taxonomy(folder: Path, description: Mapping[str, Any]) -> Taxonomy:
     try:
         return taxonomy_from_mapping(description["taxonomy"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(
             f"{folder / DESCRIPTION_FILE}: the taxonomy is damaged ({error}): copy the model "
             "folder again"

@@ -109,7 +109,7 @@ def checked_options(
         if parameter.default is parameter.empty and key not in options:
             raise RecipeError(f"{path}.{key}: missing: give it a value")
     try:
-        hints = get_type_hints(function)
+        hints = get_type_hints(function, include_extras=True)
     except NameError:  # an annotation that only a type checker can see
         hints = {}
     return {
@@ -158,6 +158,8 @@ def explain(error: PydanticError, path: str = "", model: type[BaseModel] | None 
         return f"{where}: missing: give it a value"
     said = first["msg"].replace("Input should be ", "").replace("Value error, ", "")
     expected = _EXPECTED.get(first["type"].split("_")[0], said)
+    if first["type"] == "too_short":
+        expected = f"at least {first.get('ctx', {}).get('min_length', 1)}"
     got = repr(first["input"])
     return f"{where}: got {got if len(got) <= 80 else got[:77] + '...'}, expected {expected}"
 

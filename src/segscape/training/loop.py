@@ -5,6 +5,7 @@ loop therefore keeps no state but weights, optimizer and `Progress`, and continu
 any instant to the same bits: what happened after the last checkpoint happens again.
 """
 
+import shutil
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ import torch.distributed as distributed
 
 from segscape.ops.allocator import keep_freed_memory
 from segscape.ops.processes import process_count
+from segscape.structures import SegscapeError
 from segscape.training.assembly import Assembly, assemble
 from segscape.training.checkpoint import (
     LAST,
@@ -88,6 +90,7 @@ def train(recipe: Recipe, out: str | Path, *, resume: bool = False, quiet: bool 
     fabric = open_fabric(recipe.training.precision)
     parts = assemble(recipe, fabric, sets)
     # Nothing is written before everything is known to fit together.
+    is_new = not run.exists()
     on_first_process(fabric, lambda: begin(run, recipe))
     checkpoint = load_checkpoint(run / LAST) if has_checkpoint(run) else None
     if checkpoint is not None:
@@ -95,7 +98,13 @@ def train(recipe: Recipe, out: str | Path, *, resume: bool = False, quiet: bool 
         parts.restore(checkpoint, run / LAST)
         if _is_finished(run, checkpoint):
             return Trained(run, checkpoint.progress, was_finished=True)
-    return _Session(parts, run, checkpoint, quiet=quiet).go_on()
+    try:
+        return _Session(parts, run, checkpoint, quiet=quiet).go_on()
+    except SegscapeError:
+        # Without a checkpoint there is nothing to go on from: the corrected command wants the name.
+        if is_new and fabric.is_global_zero and not has_checkpoint(run):
+            shutil.rmtree(run, ignore_errors=True)
+        raise
 
 
 def _is_finished(run: Path, checkpoint: Checkpoint) -> bool:

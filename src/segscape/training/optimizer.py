@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Annotated, Any, Protocol, runtime_checkable
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
+Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 # The learning rate of each group before the schedule's factor.
 BASE_RATE = "base_learning_rate"
 
@@ -42,8 +44,8 @@ class AdamW:
         epsilon: keeps the quotient finite.
     """
 
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-2
+    learning_rate: Rate = 1e-3
+    weight_decay: Rate = 1e-2
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
@@ -66,8 +68,8 @@ class Adam:
         epsilon: keeps the quotient finite.
     """
 
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.0
+    learning_rate: Rate = 1e-3
+    weight_decay: Rate = 0.0
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
@@ -89,8 +91,8 @@ class SGD:
         nesterov: look ahead along the momentum.
     """
 
-    learning_rate: float = 1e-2
-    weight_decay: float = 5e-4
+    learning_rate: Rate = 1e-2
+    weight_decay: Rate = 5e-4
     momentum: float = 0.9
     nesterov: bool = False
 
