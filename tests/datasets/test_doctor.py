@@ -1,6 +1,7 @@
 """A zoo of bad data sets: each sickness is named, with its cure."""
 
 import json
+import shutil
 import time
 
 import numpy as np
@@ -290,3 +291,13 @@ def test_camvid_is_healthy_in_seconds():
     )
     # Processor time of all threads: two idle cores halve it.
     assert spent < 10
+
+
+@pytest.mark.parametrize(("lost", "needed"), [("val", "no split val"), ("train", "no split train")])
+def test_a_split_that_training_needs_is_missed(tmp_path, lost, needed):
+    root = labelled_folder(tmp_path)
+    shutil.rmtree(root / lost)
+    diagnosis = examine(str(root))
+    assert found(diagnosis, needed).severity is Severity.ERROR
+    kept = "train" if lost == "val" else "val"
+    assert not examine(str(root), splits=[kept]).errors

@@ -259,3 +259,13 @@ def test_start_from_other_weights(finished, tmp_path):
         for name in ("warm", "cold")
     )
     assert warm < cold
+
+
+def test_weights_of_another_architecture_are_refused_before_a_folder_is_made(finished, tmp_path):
+    plain = {"name": "unet", "encoder": "plain4", "depth": 2, "decoder_channels": [8]}
+    recipe = tiny_recipe().model_copy(
+        update={"model": tiny_recipe().model.model_validate(plain), "weights": str(finished)}
+    )
+    with pytest.raises(CheckpointError, match="start from the same architecture"):
+        train_here(recipe, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -46,6 +46,8 @@ def train(
     run = out or (Path(recipe) if itself else Path("runs") / Path(recipe).stem)
     if check and not resume:
         _examine(wanted)
+    if resume and not run.exists():
+        _say(f"{run}: nothing to continue, a new run begins")
     try:
         trained = train_recipe(wanted, run, resume=resume)
     except Interrupted as stop:

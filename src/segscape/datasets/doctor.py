@@ -142,6 +142,7 @@ def examine(
         place = place_of(spec)
         coding = place.layout.coding_of(place.root, pairs[0][0], classes, ignore)
         facts = read_facts(pairs, coding, quick=quick)
+    findings += [] if splits else _missing_splits(names)
     findings += file_findings.unreadable(facts)
     findings += file_findings.sizes(facts)
     findings += label_findings.ids(facts, coding)
@@ -161,6 +162,22 @@ def examine(
         mean,
         std,
     )
+
+
+def _missing_splits(names: Sequence[str]) -> list[Finding]:
+    """A training needs images to learn from and others to be judged on."""
+    there = {name.split("@")[0] for name in names}
+    return [
+        Finding(
+            Severity.ERROR,
+            f"no split {needed}",
+            f"a training learns from 'train' and is judged on 'val'; here is {', '.join(names)}",
+            f"add it, or name another split: data.{needed}_split={names[0]}; to examine what is "
+            f"there: --split {names[0]}",
+        )
+        for needed in ("train", "val")
+        if needed not in there
+    ]
 
 
 def _list(

@@ -22,7 +22,7 @@ def start_from(model: nn.Module, folder: Path) -> tuple[str, ...]:
         folder: a run folder or the `model` folder in it.
 
     Raises:
-        CheckpointError: when there are no weights or none fits.
+        CheckpointError: when there are no weights, or fewer than half of the model's are there.
     """
     place = recover(folder / "model") if (recover(folder / "model")).is_dir() else recover(folder)
     file = place / "model.safetensors"
@@ -33,19 +33,20 @@ def start_from(model: nn.Module, folder: Path) -> tuple[str, ...]:
             f"weights {file}: cannot be read ({' '.join(str(error).split())}): name a run folder "
             "or the model folder in it"
         ) from error
-    left: list[str] = []
     own = model.state_dict()
-    with torch.no_grad():
-        for name, tensor in own.items():
-            if name in saved and saved[name].shape == tensor.shape:
-                tensor.copy_(saved[name])
-            else:
-                left.append(name)
-    if len(left) == len(own):
+    left = [
+        name
+        for name, tensor in own.items()
+        if name not in saved or saved[name].shape != tensor.shape
+    ]
+    if 2 * len(left) > len(own):
         raise CheckpointError(
-            f"weights {file}: no tensor has the name and shape of one of this model: "
-            "start from the same architecture"
+            f"weights {file}: {len(own) - len(left)} of the {len(own)} tensors of this model are "
+            "in it by name and shape: start from the same architecture"
         )
+    with torch.no_grad():
+        for name in own.keys() - set(left):
+            own[name].copy_(saved[name])
     if left:
         shown = ", ".join(left[:4]) + (" ..." if len(left) > 4 else "")
         warnings.warn(
