@@ -93,6 +93,19 @@ def test_stopped_around_each_save_and_resumed(finished, tmp_path, monkeypatch, w
     assert_same_outcome(finished, tmp_path / "run")
 
 
+def test_a_killed_run_leaves_no_workers_behind(tmp_path):
+    process = start_training(tiny_recipe(workers=2), tmp_path / "run", resume=False)
+    _wait_for_a_step(tmp_path / "run", process)
+    workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    process.kill()
+    process.join()
+    assert len(workers) == 2
+    deadline = time.monotonic() + 60
+    while any(Path(f"/proc/{worker}/exe").exists() for worker in workers):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_saves_and_leaves_with_its_code(finished, tmp_path, number, code):
     recipe = tiny_recipe(workers=2)

@@ -26,6 +26,9 @@ from segscape.transforms.transform import Transform, apply, generator_for
 _PIXEL_BYTES = 4
 _READERS = 4
 _PREFETCH = 3
+# A forked worker shares the decoded images and sees that the process it serves was killed; from
+# Python 3.14 on another method is the default, whose workers copy the one and miss the other.
+_START_METHOD = "fork" if sys.platform == "linux" else None
 
 
 class TransformedSamples(torch.utils.data.Dataset[Sample[LabelMap] | SegscapeError]):
@@ -89,6 +92,7 @@ class TrainingLoader:
             collate_fn=_collate,
             pin_memory=pin_memory,
             worker_init_fn=_ignore_signals,
+            multiprocessing_context=_START_METHOD if workers else None,
             prefetch_factor=_PREFETCH if workers else None,
             # Torch draws a seed for its workers: not from the stream that dropout uses.
             generator=torch.Generator(),
