@@ -55,6 +55,24 @@ def test_an_error_is_one_line_with_exit_code_2(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "cause"),
+    [
+        (["trian", "demo"], "Did you mean 'train'?: see 'segscape --help'"),
+        (["train", "--nope"], "No such option: --nope"),
+        (["predict", "run", "a.png", "--out", "x", "--tile", "64"], "requires 2 arguments"),
+        (["predict"], "Missing argument 'run': see 'segscape predict --help'"),
+    ],
+)
+def test_misuse_is_one_line_with_exit_code_2(words, cause, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    said = capsys.readouterr().err
+    assert stop.value.code == 2
+    assert len(said.splitlines()) == 1
+    assert cause in said
+
+
 @pytest.mark.parametrize("words", [["predict", "run", ""], ["train", "demo", "--out", " "]])
 def test_an_empty_argument_is_not_taken_for_this_folder(words, capsys):
     with pytest.raises(SystemExit) as stop:

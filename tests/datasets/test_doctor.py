@@ -219,6 +219,27 @@ def test_duplicates_across_splits(tmp_path):
     assert one.examples == ("train:train0.png = val:val0.bmp",)
 
 
+@pytest.mark.parametrize("quick", [False, True])
+def test_the_same_file_in_two_splits(tmp_path, quick):
+    root = labelled_folder(tmp_path)
+    name = "val/images/val1.png"
+    shutil.copy(root / "train/images/train2.png", root / name)
+    one = found(examine(str(root), quick=quick), "duplicates across splits")
+    assert one.examples == ("train:train2.png = val:val1.png",)
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_one_name_in_the_lists_of_two_splits(tmp_path, quick):
+    root = labelled_folder(tmp_path)
+    for kind in ("images", "masks"):
+        (root / "train" / kind).rename(root / kind)
+    shutil.rmtree(root / "val")
+    (root / "train.txt").write_text("train0\ntrain1\n")
+    (root / "val.txt").write_text("train1\ntrain2\n")
+    one = found(examine(str(root), quick=quick), "duplicates across splits")
+    assert one.examples == ("train:train1.png = val:train1.png",)
+
+
 def test_duplicates_within_a_split_and_look_alikes(tmp_path):
     root = labelled_folder(tmp_path)
     save(root / "train" / "images" / "train1.png", noise_image(1))

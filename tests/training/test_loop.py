@@ -1,5 +1,6 @@
 """Training as a whole: what it leaves, how it stops, and that it goes on to the same bits."""
 
+import shutil
 from typing import Any
 
 import pytest
@@ -13,13 +14,14 @@ from tests.support.training_runs import (
 )
 from torch import Tensor
 
-from segscape.models.model_files import load_model
+from segscape.models.model_files import load_model, read_description
 from segscape.structures import (
     CheckpointError,
     LabelMap,
     OutputError,
     RecipeError,
     Sample,
+    SegscapeWarning,
     TrainingError,
 )
 from segscape.training import data_sets, loop
@@ -259,6 +261,17 @@ def test_start_from_other_weights(finished, tmp_path):
         for name in ("warm", "cold")
     )
     assert warm < cold
+
+
+def test_weights_of_other_categories_are_said(finished, tmp_path):
+    theirs = tmp_path / "theirs"
+    shutil.copytree(finished / "model", theirs)
+    file = theirs / "model.json"
+    name = read_description(theirs)["taxonomy"]["categories"][1]["name"]
+    file.write_text(file.read_text().replace(f'"{name}"', '"elephant"'))
+    recipe = tiny_recipe(epochs=None, steps=1).model_copy(update={"weights": str(theirs)})
+    with pytest.warns(SegscapeWarning, match=f"1 is 'elephant' there and '{name}' here"):
+        train_here(recipe, tmp_path / "run")
 
 
 def test_weights_of_another_architecture_are_refused_before_a_folder_is_made(finished, tmp_path):

@@ -103,6 +103,7 @@ def test_overrides(file):
         ("model.name=unte", r"model\.name: 'unte'.*'unet'"),
         ("training.batch_size=0", r"training\.batch_size: got 0, expected greater than or"),
         ("training.steps=9", r"training: got .*, expected either epochs or steps"),
+        ("data.cache=maybe", r"data\.cache: got 'maybe', expected true or false or 'auto'"),
         ("training.precision=bf8", r"training\.precision: got 'bf8', expected 'auto', 'fp32'"),
         ("training.epochs.x=1", r"training\.epochs: leads into the plain value|plain value 3"),
         ("training.epochs", r"'training\.epochs' is not an override: write key=value"),
@@ -122,6 +123,9 @@ def test_missing_parts_and_unreadable_files(tmp_path):
         read_recipe(path)
     path.write_text("model: {name: unet\n")
     with pytest.raises(RecipeError, match=r"mine\.yaml.*not YAML.*line"):
+        read_recipe(path)
+    path.write_text("seed: 1\nmodel: {name: unet}\nseed: 2\n")
+    with pytest.raises(RecipeError, match=r"mine\.yaml.*'seed' stands twice.*line 1"):
         read_recipe(path)
     path.write_text("- a list\n")
     with pytest.raises(RecipeError, match="holds no keys"):

@@ -5,7 +5,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import NoReturn
+from typing import NoReturn, cast
 
 import typer
 from rich.console import Console
@@ -20,15 +20,25 @@ VERBS = {
     "predict": "Write masks for images of any size.",
 }
 
+# What typer raises for a command line it cannot read: the parent of the error it exports.
+_Misuse = cast("type[typer.BadParameter]", typer.BadParameter.__bases__[0])
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one verb and leave with its exit code: 0, 1 for a verdict of no, 2 for bad input."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     warnings.showwarning = _show_warning
+    verb = words[0] if words[0] in VERBS else None
     if any(not word.strip() for word in words):  # a path of no letters would be this folder
         _complain("an argument is empty: give it a value, or leave it and its option out")
     try:
-        application(next((word for word in words if word in VERBS), None))(words)
+        code: object = application(verb)(words, standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except _Misuse as error:
+        usage = " ".join(["segscape", *([verb] if verb else []), "--help"])
+        _complain(f"{error.format_message().rstrip('.')}: see '{usage}'")
+    except typer.Abort:
+        sys.exit(130)
     except ValueError as error:
         # Imported here because the nouns bring torch along, for which `--help` should not wait.
         from segscape.structures.errors import SegscapeError
@@ -54,7 +64,6 @@ def application(verb: str | None) -> typer.Typer:
     """
     application = typer.Typer(
         help="The whole of image segmentation behind one small set of nouns.",
-        no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",
     )

@@ -243,7 +243,7 @@ def _weights(summary: SplitSummary) -> dict[str, tuple[float, ...]]:
 def _statistics(
     facts: Sequence[Facts],
 ) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
-    measured = [one.image for one in facts if one.image.size and one.image.digest]
+    measured = [one.image for one in facts if one.image.size and one.image.sums]
     pixels = sum(image.size[0] * image.size[1] for image in measured if image.size)
     if not pixels:
         return None, None

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -87,10 +88,10 @@ def sizes(facts: Sequence[Facts]) -> list[Finding]:
 
 def duplicates(facts: Sequence[Facts]) -> list[Finding]:
     """Look for one picture under several names, in one split or in two."""
-    groups: dict[bytes, dict[str, Facts]] = defaultdict(dict)
+    groups: dict[bytes, dict[tuple[str, Path], Facts]] = defaultdict(dict)
     for one in facts:
         if one.image.digest:
-            groups[one.image.digest][str(one.pair.image)] = one
+            groups[one.image.digest][one.split, one.pair.image] = one
     shared = [list(group.values()) for group in groups.values() if len(group) > 1]
     across = [group for group in shared if len({one.split for one in group}) > 1]
     within = [group for group in shared if len({one.split for one in group}) == 1]

@@ -221,7 +221,7 @@ def _reason(path: Path, temporary: Path, number: int | None, words: str | None) 
     if number == errno.ENAMETOOLONG:
         return f"{path}: the name is too long for this disk: choose a shorter one"
     if number == errno.ENOENT and not temporary.exists():
-        return f"{path}: nothing was written to its temporary file {temporary.name}"
+        return f"{path}: nothing was written, its folder may take no files: write elsewhere"
     return f"{path}: cannot be written ({words or 'unknown reason'}); {_KEPT}"
 
 

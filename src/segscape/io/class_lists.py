@@ -54,7 +54,9 @@ def load_class_list(path: Path) -> ClassList:
             f"{path}: no such file: list the class names there, one a line"
         ) from None
     except UnicodeDecodeError as error:
-        raise DatasetError(f"{path}: is not UTF-8 text (byte {error.start})") from error
+        raise DatasetError(
+            f"{path}: is not UTF-8 text (byte {error.start}): save it as UTF-8"
+        ) from error
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read ({error.strerror})") from error
     if path.suffix.lower() not in (".yaml", ".yml"):

@@ -1,6 +1,7 @@
 """Entries of a recipe: a `name` from a table, the other keys its options."""
 
 import inspect
+import re
 from collections.abc import Callable, Collection, Mapping
 from difflib import get_close_matches
 from typing import Any, TypeVar, get_type_hints
@@ -13,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic import ValidationError as PydanticError
+from pydantic_core import ErrorDetails
 
 from segscape.structures import RecipeError
 
@@ -148,20 +150,35 @@ _EXPECTED = {
 
 def explain(error: PydanticError, path: str = "", model: type[BaseModel] | None = None) -> str:
     """The first finding of pydantic in one line: key path, what was got, what was expected."""
-    first = error.errors(include_url=False)[0]
-    location = [str(part) for part in first["loc"]]
+    findings = error.errors(include_url=False)
+    first = findings[0]
+    location = _keys(first["loc"])
     where = ".".join(([path] if path else []) + location) or "recipe"
     if first["type"] == "extra_forbidden":
         known = _fields_at(model, location[:-1]) if model is not None else ()
         return f"{where}: unknown key: {nearest(location[-1], known)}"
     if first["type"] == "missing":
         return f"{where}: missing: give it a value"
-    said = first["msg"].replace("Input should be ", "").replace("Value error, ", "")
-    expected = _EXPECTED.get(first["type"].split("_")[0], said)
-    if first["type"] == "too_short":
-        expected = f"at least {first.get('ctx', {}).get('min_length', 1)}"
+    # A value that may be of several kinds has one finding for each.
+    expected = [_expected(one) for one in findings if _keys(one["loc"]) == location]
     got = repr(first["input"])
-    return f"{where}: got {got if len(got) <= 80 else got[:77] + '...'}, expected {expected}"
+    got = got if len(got) <= 80 else got[:77] + "..."
+    return f"{where}: got {got}, expected {' or '.join(dict.fromkeys(expected))}"
+
+
+def _keys(location: tuple[int | str, ...]) -> list[str]:
+    """The recipe's keys in pydantic's location, without the kinds of value it tried."""
+    return [str(part) for part in location if not _KIND.match(str(part))]
+
+
+_KIND = re.compile(r"(bool|int|float|str|none|dict|list|tuple)$|.*[\[(-]")
+
+
+def _expected(finding: ErrorDetails) -> str:
+    if finding["type"] == "too_short":
+        return f"at least {finding.get('ctx', {}).get('min_length', 1)}"
+    said = finding["msg"].replace("Input should be ", "").replace("Value error, ", "")
+    return _EXPECTED.get(finding["type"].split("_")[0], said)
 
 
 def _fields_at(model: type[BaseModel], location: list[str]) -> Collection[str]:

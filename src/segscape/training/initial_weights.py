@@ -6,16 +6,18 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import nn
 
 from segscape.io.atomic import recover
+from segscape.models import AnyModel
+from segscape.models.model_files import read_description
 from segscape.structures import CheckpointError, SegscapeWarning
 
 
-def start_from(model: nn.Module, folder: Path) -> tuple[str, ...]:
+def start_from(model: AnyModel, folder: Path) -> tuple[str, ...]:
     """Copy every tensor that has the same name and shape; the names of those left as they were.
 
-    What cannot be taken over, as the last layer for other categories, is said in a warning.
+    What cannot be taken over, as the last layer for another number of categories, is said in a
+    warning, and so are other categories of the same number.
 
     Args:
         model: freshly built.
@@ -33,6 +35,7 @@ def start_from(model: nn.Module, folder: Path) -> tuple[str, ...]:
             f"weights {file}: cannot be read ({' '.join(str(error).split())}): name a run folder "
             "or the model folder in it"
         ) from error
+    theirs = [one["name"] for one in read_description(place)["taxonomy"]["categories"]]
     own = model.state_dict()
     left = [
         name
@@ -47,6 +50,14 @@ def start_from(model: nn.Module, folder: Path) -> tuple[str, ...]:
     with torch.no_grad():
         for name in own.keys() - set(left):
             own[name].copy_(saved[name])
+    if len(theirs) == len(model.taxonomy) and (*theirs,) != model.taxonomy.names:
+        at = next(i for i, name in enumerate(theirs) if name != model.taxonomy.names[i])
+        warnings.warn(
+            f"{file} was trained on other categories ({at} is '{theirs[at]}' there and "
+            f"'{model.taxonomy.names[at]}' here), and the last layer starts from theirs",
+            SegscapeWarning,
+            stacklevel=2,
+        )
     if left:
         shown = ", ".join(left[:4]) + (" ..." if len(left) > 4 else "")
         warnings.warn(

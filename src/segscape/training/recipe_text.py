@@ -19,7 +19,17 @@ RECIPE_FILE = "recipe.yaml"
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as people read it: 1e-3 is a number, which YAML 1.1 takes for a string."""
+    """YAML as people read it: 1e-3 is a number, and a key stands once."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Refuse a second value for a key, where YAML would forget the first."""
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = next((key for place, key in enumerate(keys) if key in keys[:place]), None)
+        if twice is not None:
+            raise yaml.MarkedYAMLError(
+                problem=f"the key {twice!r} stands twice, keep one", problem_mark=node.start_mark
+            )
+        return super().construct_mapping(node, deep)
 
 
 class _Dumper(yaml.SafeDumper):
