@@ -134,6 +134,10 @@ BY_HEART: dict[str, dict[str, object]] = {
     "unet_2015": {"channels": 8, "dropout": 0.0},
     "unet": SMALL["unet"],
     **{name: {"hidden_channels": 64, "dropout": 0.0} for name in ("fcn32s", "fcn16s", "fcn8s")},
+    "deeplab_largefov": {"hidden_channels": 64, "dropout": 0.0},
+    "deeplab_v2": SMALL["deeplab_v2"],
+    "deeplab_v3": SMALL["deeplab_v3"] | {"dropout": 0.0},
+    "deeplab_v3_plus": SMALL["deeplab_v3_plus"] | {"dropout": 0.0},
 }
 
 

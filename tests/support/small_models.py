@@ -15,6 +15,10 @@ SMALL: dict[str, dict[str, object]] = {
     "fcn32s": {"hidden_channels": 16},
     "fcn16s": {"hidden_channels": 16, "upsampling": "learned"},
     "fcn8s": {"hidden_channels": 16, "at_once": True},
+    "deeplab_largefov": {"hidden_channels": 16},
+    "deeplab_v2": {"encoder": "resnet18", "multi_scale": True},
+    "deeplab_v3": {"encoder": "resnet18", "multi_grid": [1, 2], "channels": 16},
+    "deeplab_v3_plus": {"encoder": "resnet18", "channels": 16, "low_level_channels": 8},
 }
 
 

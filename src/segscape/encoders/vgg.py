@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from segscape.encoders.dilation import dilate
 from segscape.encoders.weight_files import load_by_name, read_weights
 from segscape.structures import CheckpointError, RecipeError
 
@@ -87,6 +88,50 @@ class VGG16(nn.Module):
             CheckpointError: when a tensor is missing or of another shape.
         """
         load_by_name(self, tensors, source=source)
+
+
+class AtrousVGG16(VGG16):
+    """VGG16 as DeepLab's first two versions take it: stride 8, its fifth level at rate 2.
+
+    The poolings are 3 x 3 with one pixel of padding and strides 2, 2, 2, 1, 1, and an average over
+    3 x 3 follows the last (pool5a), as in the released definition. Point i of a map lies over pixel
+    i x stride, and sides are those of Caffe: (side - 1) / stride, rounded up, and one. That is why
+    this is not an `Encoder`; `ops/grid.py` reads its maps.
+
+    L.-C. Chen et al. 2015, arXiv:1412.7062, sec. 3.1.
+
+    Args:
+        in_channels: channels of the input.
+        weights: None, a file with public `vgg16` weights, or "download" for torchvision's.
+
+    Raises:
+        CheckpointError: when the weights do not fit or cannot be fetched.
+    """
+
+    strides: tuple[int, ...] = (2, 4, 8, 8, 8)
+    size_multiple: int = 1
+
+    def __init__(
+        self, *, in_channels: int = 3, weights: Path | Literal["download"] | None = None
+    ) -> None:
+        super().__init__(in_channels=in_channels, weights=weights)
+        steps = iter((2, 2, 2, 1, 1))
+        pooled = 0
+        for index, module in enumerate(self.features):
+            if isinstance(module, nn.MaxPool2d):
+                pool = nn.MaxPool2d(3, next(steps), padding=1, ceil_mode=True)
+                self.features[index] = pool
+                pooled += 1
+            elif isinstance(module, nn.Conv2d) and pooled == 4:
+                module.dilation = module.padding = (2, 2)
+
+    def forward(
+        self, pixels: Float[Tensor, "batch channel height width"]
+    ) -> list[Float[Tensor, "batch _ _ _"]]:
+        """The outputs of the five poolings, finest first, the last averaged."""
+        maps = super().forward(pixels)
+        maps[-1] = F.avg_pool2d(maps[-1], 3, stride=1, padding=1)
+        return maps
 
 
 class ConvolutionalClassifier(nn.Module):
@@ -166,11 +211,15 @@ def build_vgg16(
     """Build the encoder as `build_encoder` names it.
 
     Raises:
-        RecipeError: for an output stride other than 32.
+        RecipeError: for an output stride other than 8, 16 or 32.
     """
-    if output_stride != 32:
+    if output_stride not in (8, 16, 32):
         raise RecipeError(
-            f"encoder 'vgg16' cannot give output_stride {output_stride}: use 32 or a residual "
-            "network, as resnet34"
+            f"encoder 'vgg16': output_stride {output_stride} is not one of (8, 16, 32)"
         )
-    return VGG16(in_channels=in_channels, weights=weights)
+    encoder = VGG16(in_channels=in_channels, weights=weights)
+    if output_stride < 32:
+        dilate(encoder, output_stride=output_stride, in_channels=in_channels)
+        encoder.strides = tuple(min(stride, output_stride) for stride in encoder.strides)
+        encoder.size_multiple = output_stride
+    return encoder

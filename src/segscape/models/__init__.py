@@ -10,6 +10,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from segscape.models.model import Architecture as Architecture
 from segscape.models.model import Model as Model
+from segscape.models.semantic.deeplab_v1 import build_deeplab_largefov
+from segscape.models.semantic.deeplab_v2 import build_deeplab_v2
+from segscape.models.semantic.deeplab_v3 import build_deeplab_v3
+from segscape.models.semantic.deeplab_v3_plus import build_deeplab_v3_plus
 from segscape.models.semantic.encoder_unet import build_unet
 from segscape.models.semantic.fcn import build_fcn8s, build_fcn16s, build_fcn32s
 from segscape.models.semantic.unet import build_unet_2015
@@ -39,6 +43,12 @@ MODELS: dict[str, ModelEntry] = {
     "fcn32s": ModelEntry("semantic", "Long 2015, arXiv:1411.4038", build_fcn32s),
     "fcn16s": ModelEntry("semantic", "Long 2015, arXiv:1411.4038", build_fcn16s),
     "fcn8s": ModelEntry("semantic", "Long 2015, arXiv:1411.4038", build_fcn8s),
+    "deeplab_largefov": ModelEntry(
+        "semantic", "Chen 2015, arXiv:1412.7062", build_deeplab_largefov
+    ),
+    "deeplab_v2": ModelEntry("semantic", "Chen 2016, arXiv:1606.00915", build_deeplab_v2),
+    "deeplab_v3": ModelEntry("semantic", "Chen 2017, arXiv:1706.05587", build_deeplab_v3),
+    "deeplab_v3_plus": ModelEntry("semantic", "Chen 2018, arXiv:1802.02611", build_deeplab_v3_plus),
 }
 
 
