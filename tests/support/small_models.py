@@ -19,6 +19,9 @@ SMALL: dict[str, dict[str, object]] = {
     "deeplab_v2": {"encoder": "resnet18", "multi_scale": True},
     "deeplab_v3": {"encoder": "resnet18", "multi_grid": [1, 2], "channels": 16},
     "deeplab_v3_plus": {"encoder": "resnet18", "channels": 16, "low_level_channels": 8},
+    "torchvision_fcn": {"encoder": "mobilenet_v3_large"},
+    "torchvision_deeplab_v3": {"encoder": "mobilenet_v3_large"},
+    "lraspp": {"channels": 16},
 }
 
 
