@@ -33,8 +33,8 @@ def test_imagenet_weights_of_the_classifier_load_for_any_channels(tmp_path: Path
     with torch.no_grad():
         for one, other in zip(grey(pixels), colour(pixels.expand(-1, 3, -1, -1)), strict=True):
             torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
-    last = colour.get_submodule("16.0").weight
-    assert torch.equal(last, classifier.features[16][0].weight)
+    last = classifier.state_dict()["features.16.0.weight"]
+    assert torch.equal(colour.state_dict()["16.0.weight"], last)
 
 
 def test_a_failed_download_names_the_cure(monkeypatch: pytest.MonkeyPatch):

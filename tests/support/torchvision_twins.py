@@ -5,17 +5,17 @@ from torch import nn
 from torchvision.models import segmentation
 
 
-def random_twin(name: str, *, categories: int = 21, auxiliary: bool = False) -> nn.Module:
+def random_twin(architecture: str, *, categories: int = 21, auxiliary: bool = False) -> nn.Module:
     """A network of torchvision in evaluation whose batch normalisation is not the identity."""
     torch.manual_seed(0)
-    options = {} if name.startswith("lraspp") else {"aux_loss": auxiliary}
-    network = getattr(segmentation, name)(
+    options = {} if architecture.startswith("lraspp") else {"aux_loss": auxiliary}
+    network = getattr(segmentation, architecture)(
         weights=None, weights_backbone=None, num_classes=categories, **options
     )
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.normal_(module.running_mean, std=0.1)
-            nn.init.uniform_(module.running_var, 0.5, 1.5)
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias, std=0.1)
+    norms = (module for module in network.modules() if isinstance(module, nn.BatchNorm2d))
+    for name, tensor in (item for norm in norms for item in norm.state_dict().items()):
+        if name in ("running_var", "weight"):
+            tensor.uniform_(0.5, 1.5)
+        elif name in ("running_mean", "bias"):
+            tensor.normal_(std=0.1)
     return network.eval()
