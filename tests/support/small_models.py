@@ -15,6 +15,9 @@ SMALL: dict[str, dict[str, object]] = {
     "fcn32s": {"hidden_channels": 16},
     "fcn16s": {"hidden_channels": 16, "upsampling": "learned"},
     "fcn8s": {"hidden_channels": 16, "at_once": True},
+    "segnet": {"channels": 8},
+    "segnet_basic": {"channels": 8},
+    "deconvnet": {"channels": 8, "hidden_channels": 32},
 }
 
 

@@ -10,8 +10,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from segscape.models.model import Architecture as Architecture
 from segscape.models.model import Model as Model
+from segscape.models.semantic.deconvnet import build_deconvnet
 from segscape.models.semantic.encoder_unet import build_unet
 from segscape.models.semantic.fcn import build_fcn8s, build_fcn16s, build_fcn32s
+from segscape.models.semantic.segnet import build_segnet, build_segnet_basic
 from segscape.models.semantic.unet import build_unet_2015
 from segscape.structures import RecipeError, Taxonomy
 
@@ -39,6 +41,11 @@ MODELS: dict[str, ModelEntry] = {
     "fcn32s": ModelEntry("semantic", "Long 2015, arXiv:1411.4038", build_fcn32s),
     "fcn16s": ModelEntry("semantic", "Long 2015, arXiv:1411.4038", build_fcn16s),
     "fcn8s": ModelEntry("semantic", "Long 2015, arXiv:1411.4038", build_fcn8s),
+    "segnet": ModelEntry("semantic", "Badrinarayanan 2015, arXiv:1511.00561", build_segnet),
+    "segnet_basic": ModelEntry(
+        "semantic", "Badrinarayanan 2015, arXiv:1511.00561", build_segnet_basic
+    ),
+    "deconvnet": ModelEntry("semantic", "Noh 2015, arXiv:1505.04366", build_deconvnet),
 }
 
 
