@@ -26,6 +26,7 @@ from segscape.layers.upsampling import (
 )
 from segscape.models import build_model
 from segscape.models.outputs import SemanticTarget
+from segscape.ops.unpool import pool_with_switches
 from segscape.structures import ImageBatch, Size
 from segscape.visualize.figures import stacked
 from segscape.visualize.lettering import letter
@@ -99,7 +100,7 @@ def parts(train: Float[Tensor, "scene 16 _ _"], fine: Float[Tensor, "1 16 _ _"])
     """Every part on one map, pooled by four."""
     channel = clearest_channel(fine)
     size = Size(*fine.shape[2:])
-    coarse, switches = F.max_pool2d(fine, FACTOR, return_indices=True)
+    coarse, switches = pool_with_switches(fine, window=FACTOR)
     tiles = [paint(fine, channel), paint(coarse, channel, pixels_each=FACTOR)]
     captions = ["the map", "maxima of 4 x 4"]
     for name, part in UPSAMPLINGS.items():

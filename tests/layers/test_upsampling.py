@@ -12,6 +12,7 @@ from segscape.layers.upsampling import (
     Upsampling,
 )
 from segscape.ops.convolution_matrix import convolution_matrix
+from segscape.ops.unpool import pool_with_switches
 from segscape.structures import StructureError
 
 ALONE = [name for name, part in UPSAMPLINGS.items() if not part.needs_switches]
@@ -66,12 +67,14 @@ def test_parts_without_weights_as_defined(factor: int):
 @pytest.mark.parametrize("size", [(8, 6), (9, 7)])
 def test_max_unpooling_puts_maxima_back_where_they_were(size: tuple[int, int]):
     fine = torch.rand(2, 3, *size) + 1
-    pooled, switches = F.max_pool2d(fine, 2, return_indices=True)
+    pooled, switches = pool_with_switches(fine)
     back = part("max_unpooling")(pooled, size, switches)
     kept = back != 0
     assert kept.sum() == pooled.numel()
     assert torch.equal(back[kept], fine[kept])
-    assert torch.equal(F.max_pool2d(back, 2), pooled)
+    assert torch.equal(F.max_pool2d(back, 2, ceil_mode=True), pooled)
+    with pytest.raises(StructureError, match=f"the pooled map had {size[0]} x {size[1]}"):
+        part("max_unpooling")(pooled, (10, 10), switches)
 
 
 @pytest.mark.parametrize(("factor", "kernel_size"), [(2, 2), (2, 3), (2, 4), (2, 5), (3, 4)])

@@ -22,6 +22,9 @@ SMALL: dict[str, dict[str, object]] = {
     "torchvision_fcn": {"encoder": "mobilenet_v3_large"},
     "torchvision_deeplab_v3": {"encoder": "mobilenet_v3_large"},
     "lraspp": {"channels": 16},
+    "segnet": {"channels": 8},
+    "segnet_basic": {"channels": 8},
+    "deconvnet": {"channels": 8, "hidden_channels": 32},
 }
 
 

@@ -2,9 +2,9 @@
 
 | name | a fine pixel is | learns | after |
 |---|---|---|---|
-| `bed_of_nails` | the coarse one at its top left corner, else 0 | no | - |
+| `bed_of_nails` | the coarse one at its top left corner, else 0 | no | arXiv:1411.5928 |
 | `nearest` | the coarse one it lies in | no | - |
-| `max_unpooling` | the coarse one at the switch, else 0 | no | arXiv:1311.2901, sec. 2.1 |
+| `max_unpooling` | the coarse one at its switch, else 0 | no | `ops/unpool.py` |
 | `bilinear` | a mean of 2 x 2 coarse ones | no | - |
 | `bicubic` | a sum over 4 x 4 coarse ones | no | doi:10.1109/TASSP.1981.1163711 |
 | `transposed_convolution` | a sum of overlapping kernels | yes | arXiv:1411.4038, sec. 3.3 |
@@ -23,10 +23,11 @@ shuffle numbers its channels as torch does, and begins as a resize of its coarse
 import math
 
 import torch.nn.functional as F
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from segscape.ops.interpolation import interpolate
+from segscape.ops.unpool import Switches, bed_of_nails, unpool
 from segscape.structures.errors import StructureError
 
 
@@ -70,10 +71,7 @@ class BedOfNails(Upsampling):
         self, x: Float[Tensor, "batch channel height width"], size: tuple[int, int]
     ) -> Float[Tensor, "batch channel _ _"]:
         """The finer map."""
-        height, width = (side * self.factor for side in x.shape[2:])
-        fine = x.new_zeros(*x.shape[:2], height, width)
-        fine[:, :, :: self.factor, :: self.factor] = x
-        return self._cut(fine, size)
+        return self._cut(bed_of_nails(x, self.factor), size)
 
 
 class Nearest(Upsampling):
@@ -89,8 +87,7 @@ class Nearest(Upsampling):
 class MaxUnpooling(Upsampling):
     """Put each value back where max pooling found it, and zeros elsewhere.
 
-    M. Zeiler, R. Fergus: Visualizing and Understanding Convolutional Networks, 2013,
-    arXiv:1311.2901; in segmentation arXiv:1505.04366 and arXiv:1511.00561.
+    In segmentation H. Noh et al. 2015, arXiv:1505.04366, and SegNet, arXiv:1511.00561.
     """
 
     needs_switches = True
@@ -99,10 +96,19 @@ class MaxUnpooling(Upsampling):
         self,
         x: Float[Tensor, "batch channel height width"],
         size: tuple[int, int],
-        switches: Int64[Tensor, "batch channel height width"],
+        switches: Switches,
     ) -> Float[Tensor, "batch channel _ _"]:
-        """The finer map; `switches` are those of `max_pool2d(..., return_indices=True)`."""
-        return F.max_unpool2d(x, switches, (self.factor,) * 2, output_size=tuple(size))
+        """The finer map; `switches` are those of `pool_with_switches` and name its size.
+
+        Raises:
+            StructureError: when the pooled map had another size.
+        """
+        if tuple(size) != tuple(switches.size):
+            raise StructureError(
+                f"MaxUnpooling was asked for {size[0]} x {size[1]} pixels, the pooled map had "
+                f"{switches.size[0]} x {switches.size[1]}: ask for that size"
+            )
+        return unpool(x, switches)
 
 
 class Bilinear(Upsampling):
