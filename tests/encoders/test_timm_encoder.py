@@ -67,8 +67,9 @@ def test_depth_keeps_the_finest_maps():
     ("name", "options", "message"),
     [
         ("resnet35", {}, "did you mean"),
-        ("densenet121", {"output_stride": 8}, "cannot give output_stride 8"),
-        ("vgg16", {"output_stride": 16}, "cannot give output_stride 16"),
+        ("vit_tiny_patch16_224", {"output_stride": 8}, "cannot give output_stride 8"),
+        ("swin_tiny_patch4_window7_224", {"output_stride": 16}, "cannot give output_stride 16"),
+        ("vgg16", {"output_stride": 4}, "not one of"),
         ("resnet18", {"output_stride": 4}, "not one of"),
     ],
 )

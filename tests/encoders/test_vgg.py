@@ -6,7 +6,7 @@ import torch
 from torchvision.models import vgg16
 
 from segscape.encoders import VGG16, build_encoder
-from segscape.encoders.vgg import read_vgg16
+from segscape.encoders.vgg import AtrousVGG16, read_vgg16
 from segscape.structures import CheckpointError
 
 
@@ -57,3 +57,40 @@ def test_other_networks_are_refused(tmp_path: Path):
     with pytest.raises(CheckpointError, match=r"25 of 26 tensors are missing \(features\.0\.bias"):
         VGG16(weights=tmp_path / "w.pth")
     assert list(read_vgg16(tmp_path / "w.pth")) == ["features.0.weight"]
+
+
+def test_atrous_vgg_has_caffes_sides_and_lies_over_every_eighth_pixel():
+    torch.manual_seed(0)
+    trunk = AtrousVGG16().eval()
+    with torch.no_grad():
+        for side, expected in ((321, [161, 81, 41, 41, 41]), (500, [251, 126, 64, 64, 64])):
+            maps = trunk(torch.zeros(1, 3, 1, side))
+            assert [one.shape[3] for one in maps] == expected
+        assert [one.shape[3] for one in trunk(torch.zeros(1, 3, 1, 1))] == [1] * 5
+    # Output i of a layer of kernel k, rate r, stride s and padding p lies over its input's
+    # i s + r (k - 1) / 2 - p.
+    scale, offset, rates = 1, 0.0, []
+    for layer in trunk.features:
+        if isinstance(layer, torch.nn.Conv2d | torch.nn.MaxPool2d):
+            one: Any = layer
+            kernel, stride, padding, rate = (
+                value if isinstance(value, int) else value[0]
+                for value in (one.kernel_size, one.stride, one.padding, one.dilation)
+            )
+            offset += scale * (rate * (kernel - 1) / 2 - padding)
+            scale *= stride
+            rates.append(rate)
+    assert (scale, offset) == (8, 0)
+    assert rates == [1] * 14 + [2] * 3 + [1]
+
+
+def test_atrous_vgg_averages_after_its_last_pooling(public: torch.nn.Module, tmp_path: Path):
+    tensors = {f"features.{name}": one for name, one in public.state_dict().items()}
+    torch.save(tensors, tmp_path / "vgg16.pth")
+    trunk = AtrousVGG16(weights=tmp_path / "vgg16.pth").eval()
+    assert torch.equal(trunk.features[28].weight, tensors["features.28.weight"])
+    with torch.no_grad():
+        pixels = torch.randn(1, 3, 24, 24)
+        before = trunk.features(pixels)
+        by_hand = torch.nn.functional.pad(before, (1, 1, 1, 1)).unfold(2, 3, 1).unfold(3, 3, 1)
+        torch.testing.assert_close(trunk(pixels)[-1], by_hand.mean((4, 5)))

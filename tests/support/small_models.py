@@ -15,6 +15,16 @@ SMALL: dict[str, dict[str, object]] = {
     "fcn32s": {"hidden_channels": 16},
     "fcn16s": {"hidden_channels": 16, "upsampling": "learned"},
     "fcn8s": {"hidden_channels": 16, "at_once": True},
+    "deeplab_largefov": {"hidden_channels": 16},
+    "deeplab_v2": {"encoder": "resnet18", "multi_scale": True},
+    "deeplab_v3": {"encoder": "resnet18", "multi_grid": [1, 2], "channels": 16},
+    "deeplab_v3_plus": {"encoder": "resnet18", "channels": 16, "low_level_channels": 8},
+    "torchvision_fcn": {"encoder": "mobilenet_v3_large"},
+    "torchvision_deeplab_v3": {"encoder": "mobilenet_v3_large"},
+    "lraspp": {"channels": 16},
+    "segnet": {"channels": 8},
+    "segnet_basic": {"channels": 8},
+    "deconvnet": {"channels": 8, "hidden_channels": 32},
 }
 
 

@@ -1,8 +1,10 @@
 """Images to feature maps, finest first."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from segscape.encoders.dilation import set_multi_grid
 from segscape.encoders.encoder import Encoder as Encoder
 from segscape.encoders.plain import PREFIX, build_plain
 from segscape.encoders.plain import PlainEncoder as PlainEncoder
@@ -19,6 +21,7 @@ def build_encoder(
     output_stride: int = 32,
     weights: Path | Literal["download"] | None = None,
     depth: int | None = None,
+    multi_grid: Sequence[int] | None = None,
 ) -> Encoder:
     """Build an encoder by name: our own `vgg16` and `plain16`, else any backbone of timm.
 
@@ -28,11 +31,18 @@ def build_encoder(
         output_stride: 8, 16 or 32, where the backbone can.
         weights: None for random weights, a local file, or "download".
         depth: how many maps to return, finest first; None returns all.
+        multi_grid: factors of the rates of the last stage's blocks (`set_multi_grid`), None for
+            one rate; of residual networks only.
 
     Raises:
         RecipeError: for an unknown name or an option the backbone does not offer.
         CheckpointError: when the weights do not fit or cannot be fetched.
     """
+    if multi_grid is not None and (name == "vgg16" or name.startswith(PREFIX)):
+        raise RecipeError(
+            f"encoder '{name}' has no residual blocks for multi_grid {list(multi_grid)}: leave it "
+            "out (null), or choose a residual network, as resnet50"
+        )
     if name == "vgg16":
         if depth is not None and depth != len(VGG16.channels):
             raise RecipeError(f"encoder 'vgg16' always returns 5 maps, depth {depth} was asked for")
@@ -44,6 +54,9 @@ def build_encoder(
                 "and output_stride, or choose a backbone of timm, as resnet34"
             )
         return build_plain(name, in_channels=in_channels, depth=depth)
-    return TimmEncoder(
+    encoder = TimmEncoder(
         name, in_channels=in_channels, output_stride=output_stride, weights=weights, depth=depth
     )
+    if multi_grid is not None:
+        set_multi_grid(encoder.backbone, multi_grid)
+    return encoder

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from segscape.encoders.dilation import dilate
 from segscape.encoders.weight_files import load_by_name, read_weights
 from segscape.structures import CheckpointError, RecipeError
 
@@ -36,14 +37,15 @@ class TimmEncoder(nn.Module):
         name: as timm writes it, with or without the tag of its weights (`resnet34.a1_in1k`).
         in_channels: channels of the input, 1 or more.
         output_stride: 8, 16 or 32; less than 32 keeps the resolution of the last stages and
-            dilates them instead, where timm offers it.
+            dilates them instead: timm's way where it has one, else that of `dilation.py`.
         weights: None starts from random weights, a path loads that file (timm's or torchvision's
             names), "download" lets timm fetch its own.
         depth: how many maps to return, finest first; None returns all.
 
     Raises:
         RecipeError: for a name timm does not have, a backbone that cannot give this output stride
-            or that reads only square images of one size, or a depth it does not reach.
+            (transformers), or that reads only square images of one size, or a depth it does not
+            reach.
         CheckpointError: when the weights do not fit or cannot be fetched.
     """
 
@@ -63,7 +65,8 @@ class TimmEncoder(nn.Module):
             name, in_channels, output_stride, depth, download=weights == "download"
         )
         info: Any = self.backbone.feature_info
-        self._channels, self._strides = tuple(info.channels()), tuple(info.reduction())
+        self._channels = tuple(info.channels())
+        self._strides = tuple(min(stride, output_stride) for stride in info.reduction())
         if isinstance(weights, Path):
             self._load(weights)
 
@@ -151,10 +154,7 @@ def _build(
         except (TypeError, AssertionError, NotImplementedError) as error:
             reason = str(error)
             if stride_option and not options:
-                raise RecipeError(
-                    f"encoder '{name}' cannot give output_stride {output_stride}: use 32, or a "
-                    "backbone that timm can dilate, as resnet34"
-                ) from error
+                return _build_dilated(name, in_channels, output_stride, depth, download=download)
             continue
         except (OSError, RuntimeError, ValueError) as error:
             if download:
@@ -163,7 +163,7 @@ def _build(
                     f"({_first_line(error)}): give a local file as weights=PATH"
                 ) from error
             raise RecipeError(f"encoder '{name}' cannot be built: {_first_line(error)}") from error
-        multiple = _size_multiple(backbone, in_channels)
+        multiple = _size_multiple(backbone, in_channels, output_stride)
         if multiple is not None:
             return backbone, multiple
     raise RecipeError(
@@ -171,6 +171,19 @@ def _build(
         + (f" ({reason})" if reason else "")
         + ": use a convolutional backbone, as resnet34 or convnext_tiny"
     )
+
+
+def _build_dilated(
+    name: str, in_channels: int, output_stride: int, depth: int | None, *, download: bool
+) -> tuple[nn.Module, int]:
+    """Dilate a backbone for which timm has no `output_stride`."""
+    backbone, _ = _build(name, in_channels, 32, depth, download=download)
+    try:
+        dilate(backbone, output_stride=output_stride, in_channels=in_channels)
+    except RecipeError as error:
+        raise RecipeError(f"encoder '{name}': {error}") from error
+    multiple = _size_multiple(backbone, in_channels, output_stride)
+    return backbone, multiple or output_stride
 
 
 def _finest(name: str, depth: int) -> tuple[int, ...]:
@@ -188,12 +201,13 @@ def _finest(name: str, depth: int) -> tuple[int, ...]:
     return available[:depth]
 
 
-def _size_multiple(backbone: Any, in_channels: int) -> int | None:  # noqa: ANN401 - timm's
+def _size_multiple(backbone: Any, in_channels: int, output_stride: int) -> int | None:  # noqa: ANN401 - timm's
     """The smallest multiple of the coarsest stride that the backbone reads, by trying.
 
     Two sizes that are not square are tried, so that a backbone fixed to one size is found out.
     """
-    channels, strides = backbone.feature_info.channels(), backbone.feature_info.reduction()
+    channels = backbone.feature_info.channels()
+    strides = [min(stride, output_stride) for stride in backbone.feature_info.reduction()]
     stride = max(strides)
     was_training = backbone.training
     backbone.eval()

@@ -1,0 +1,61 @@
+"""The mean of a whole map as a feature of each of its pixels.
+
+W. Liu, A. Rabinovich, A. Berg: ParseNet, 2015, arXiv:1506.04579; L.-C. Chen et al. 2017,
+arXiv:1706.05587, sec. 3.3.
+
+Differences from the papers: none, but where one image is a whole batch: its mean is then one value
+per channel, of which batch normalisation cannot take a variance, and the running statistics are
+used in training too.
+"""
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from segscape.ops.processes import process_count
+
+
+class ImagePooling(nn.Module):
+    """Global average, 1 x 1 convolution, batch normalisation and ReLU, spread over the map.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, out_channels, 1, bias=False)
+        nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")
+        self.norm = nn.BatchNorm2d(out_channels)
+
+    def forward(
+        self, x: Float[Tensor, "batch _ height width"]
+    ) -> Float[Tensor, "batch out height width"]:
+        """One value per channel, shown at every pixel."""
+        pooled = normalize_pooled(self.norm, self.conv(x.mean((2, 3), keepdim=True)))
+        return F.relu(pooled).expand(-1, -1, *x.shape[2:])
+
+
+def normalize_pooled(
+    norm: nn.BatchNorm2d, x: Float[Tensor, "batch channel height width"]
+) -> Float[Tensor, "batch channel height width"]:
+    """Batch normalisation, by the running statistics where the batch has one value per channel.
+
+    They are left as they are then, so that a network trained on single images only is the same
+    function in training and in evaluation.
+
+    Args:
+        norm: with running statistics.
+        x: maps, of 1 x 1 after global pooling.
+
+    >>> import torch
+    >>> norm = nn.BatchNorm2d(1)
+    >>> normalize_pooled(norm, torch.full((1, 1, 1, 1), 3.0)).item()  # (3 - 0) / sqrt(1 + 1e-5)
+    2.9999849796295166
+    """
+    if norm.training and x.numel() // x.shape[1] * process_count() == 1:
+        return F.batch_norm(
+            x, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps
+        )
+    return norm(x)
