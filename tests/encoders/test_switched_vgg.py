@@ -25,10 +25,12 @@ def torchvisions(*, batch_norm: bool, seed: int = 0) -> nn.Sequential:
     layers = make_layers(plan, batch_norm=batch_norm)
     for module in layers.modules():
         if isinstance(module, nn.BatchNorm2d):
-            for tensor in (module.weight, module.bias, module.running_mean):
-                nn.init.normal_(tensor)
-            nn.init.uniform_(module.running_var, 0.5, 2)
-        elif isinstance(module, nn.Conv2d):
+            for name, tensor in module.state_dict().items():
+                if name == "running_var":
+                    nn.init.uniform_(tensor, 0.5, 2)
+                elif tensor.is_floating_point():
+                    nn.init.normal_(tensor)
+        elif isinstance(module, nn.Conv2d) and module.bias is not None:
             nn.init.normal_(module.bias)
     return layers.eval()
 

@@ -43,7 +43,7 @@ def test_any_size_window_and_memory_order_equals_torch(
     expected, indices = torchs(x, window)
     assert torch.equal(pooled, expected)
     other = torch.randn(pooled.shape)
-    scattered = F.max_unpool2d(other, indices, window, output_size=[height, width])
+    scattered = F.max_unpool2d(other, indices, [window, window], output_size=[height, width])
     assert torch.equal(unpool(other, switches), scattered)
 
 
@@ -57,7 +57,7 @@ def test_other_float_types(dtype: torch.dtype):
     back = unpool(pooled, switches)
     assert back.dtype == dtype
     assert torch.equal(
-        back.double(), F.max_unpool2d(expected, indices, 2, output_size=list(x.shape[2:]))
+        back.double(), F.max_unpool2d(expected, indices, [2, 2], output_size=list(x.shape[2:]))
     )
 
 
@@ -96,7 +96,7 @@ def test_the_gradient_is_torchs_with_ties():
     ours = x.grad
     x.grad = None
     expected, indices = torchs(x, 2)
-    (F.max_unpool2d(expected * scale, indices, 2, output_size=[9, 11]) ** 2).sum().backward()
+    (F.max_unpool2d(expected * scale, indices, [2, 2], output_size=[9, 11]) ** 2).sum().backward()
     torch.testing.assert_close(ours, x.grad)
 
 

@@ -26,9 +26,11 @@ def small(taxonomy: Taxonomy = VOC) -> Any:
     model = DeconvNet(taxonomy, channels=2, hidden_channels=8)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
-            for tensor in (module.weight, module.bias, module.running_mean):
-                nn.init.normal_(tensor)
-            nn.init.uniform_(module.running_var, 0.5, 2)
+            for name, tensor in module.state_dict().items():
+                if name == "running_var":
+                    nn.init.uniform_(tensor, 0.5, 2)
+                elif tensor.is_floating_point():
+                    nn.init.normal_(tensor)
         elif isinstance(module, nn.ConvTranspose2d):
             nn.init.kaiming_normal_(module.weight)
     return model.eval()
@@ -78,7 +80,7 @@ def by_torchs_unpooling(model: Any, pixels: Tensor) -> Tensor:
         x = module.norm(module.layer(x)).clamp(min=0)
     for block in model.decoder:
         index, side = found.pop()
-        x = F.max_unpool2d(x, index, 2, output_size=side)
+        x = F.max_unpool2d(x, index, [2, 2], output_size=side)
         for one in block:
             # A deconvolution of 3 x 3 is a convolution with its kernel turned and transposed.
             kernel = one.layer.weight.flip(2, 3).transpose(0, 1)
@@ -125,7 +127,7 @@ def test_public_weights_with_their_classifier(tmp_path: Path):
     public["classifier.3.weight"] = torch.randn(8, 8)
     public["classifier.3.bias"] = torch.randn(8)
     torch.save(public, tmp_path / "vgg16_bn.pth")
-    loaded = build_deconvnet(VOC, hidden_channels=8, weights=tmp_path / "vgg16_bn.pth")
+    loaded: Any = build_deconvnet(VOC, hidden_channels=8, weights=tmp_path / "vgg16_bn.pth")
     assert torch.equal(loaded.encoder.features[0].weight, public["features.0.weight"])
     assert torch.equal(loaded.fc6.layer.weight.flatten(1), public["classifier.0.weight"])
     assert torch.equal(loaded.fc7.layer.bias, public["classifier.3.bias"])

@@ -23,9 +23,11 @@ def randomized(model: Any) -> Any:
     """Batch normalisation with statistics of its own, so that a forgotten one is seen."""
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
-            for tensor in (module.weight, module.bias, module.running_mean):
-                nn.init.normal_(tensor)
-            nn.init.uniform_(module.running_var, 0.5, 2)
+            for name, tensor in module.state_dict().items():
+                if name == "running_var":
+                    nn.init.uniform_(tensor, 0.5, 2)
+                elif tensor.is_floating_point():
+                    nn.init.normal_(tensor)
     return model.eval()
 
 
@@ -85,7 +87,7 @@ def test_logits_are_those_of_torchs_index_unpooling(size: tuple[int, int]):
             features = features[1:]
             indices.append(index)
         for block in model.decoder:
-            x = F.max_unpool2d(x, indices.pop(), 2, output_size=sizes.pop())
+            x = F.max_unpool2d(x, indices.pop(), [2, 2], output_size=sizes.pop())
             for convolution, norm in zip(block[0::3], block[1::3], strict=True):
                 x = norm(convolution(x)).clamp(min=0)
         expected = model.classifier(x)
@@ -110,7 +112,7 @@ def test_basic_logits_are_those_of_torchs_index_unpooling_without_relu(size: tup
             found.append((index, side))
         for block in model.decoder:
             index, side = found.pop()
-            x = block[1](block[0](F.max_unpool2d(x, index, 2, output_size=side)))
+            x = block[1](block[0](F.max_unpool2d(x, index, [2, 2], output_size=side)))
         torch.testing.assert_close(model.score(pixels).logits, model.classifier(x))
     assert [block[0].kernel_size for block in model.decoder] == [(7, 7)] * 4
 
