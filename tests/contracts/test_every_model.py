@@ -137,7 +137,7 @@ BY_HEART: dict[str, dict[str, object]] = {
     "deeplab_largefov": {"hidden_channels": 64, "dropout": 0.0},
     "deeplab_v2": SMALL["deeplab_v2"],
     "deeplab_v3": SMALL["deeplab_v3"] | {"dropout": 0.0},
-    "deeplab_v3_plus": SMALL["deeplab_v3_plus"] | {"dropout": 0.0},
+    "deeplab_v3_plus": SMALL["deeplab_v3_plus"] | {"channels": 64, "dropout": 0.0},
 }
 
 
