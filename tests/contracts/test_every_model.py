@@ -144,7 +144,7 @@ BY_HEART: dict[str, dict[str, object]] = {
     "deeplab_largefov": {"hidden_channels": 64, "dropout": 0.0},
     "deeplab_v2": SMALL["deeplab_v2"],
     "deeplab_v3": SMALL["deeplab_v3"] | {"dropout": 0.0},
-    "deeplab_v3_plus": SMALL["deeplab_v3_plus"] | {"dropout": 0.0},
+    "deeplab_v3_plus": SMALL["deeplab_v3_plus"] | {"channels": 64, "dropout": 0.0},
     "torchvision_fcn": SMALL["torchvision_fcn"] | {"dropout": 0.0, "auxiliary": False},
     "torchvision_deeplab_v3": SMALL["torchvision_deeplab_v3"]
     | {"dropout": 0.0, "auxiliary": False},

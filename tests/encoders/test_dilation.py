@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from segscape.encoders import build_encoder
-from segscape.encoders.dilation import DilatedAvgPool2d, dilate, set_multi_grid
+from segscape.encoders.dilation import DilatedAvgPool2d, Window, dilate, set_multi_grid
 from segscape.structures import RecipeError
 
 
@@ -93,7 +93,7 @@ def test_a_stride_may_be_left_out_in_part():
 
 def test_dilated_means_are_grouped_convolutions():
     x = torch.randn(2, 3, 9, 12)
-    pool = DilatedAvgPool2d((3, 2), (1, 2), (2, 3), (2, 3), (2, 3))
+    pool = DilatedAvgPool2d(Window((3, 2), (1, 2), (2, 3), (2, 3), (2, 3)))
     expected = torch.conv2d(
         x, torch.full((3, 1, 3, 2), 1 / 6), stride=(1, 2), padding=(2, 3), dilation=(2, 3), groups=3
     )
@@ -127,8 +127,8 @@ def test_shuffled_pixels_are_no_stride_that_dilation_knows():
 
 def test_layers_of_their_own_kind_are_named():
     class Odd(nn.Conv2d):
-        def forward(self, x: Tensor) -> Tensor:
-            return super().forward(x)
+        def forward(self, input: Tensor) -> Tensor:  # noqa: A002
+            return super().forward(input)
 
     network = nn.Sequential(nn.Conv2d(1, 1, 3, stride=8), Odd(1, 1, 3, stride=2))
     with pytest.raises(RecipeError, match=r"layer 1 \(Odd\) cannot be dilated"):

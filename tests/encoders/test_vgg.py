@@ -87,7 +87,7 @@ def test_atrous_vgg_has_caffes_sides_and_lies_over_every_eighth_pixel():
 def test_atrous_vgg_averages_after_its_last_pooling(public: torch.nn.Module, tmp_path: Path):
     tensors = {f"features.{name}": one for name, one in public.state_dict().items()}
     torch.save(tensors, tmp_path / "vgg16.pth")
-    trunk = AtrousVGG16(weights=tmp_path / "vgg16.pth").eval()
+    trunk: Any = AtrousVGG16(weights=tmp_path / "vgg16.pth").eval()
     assert torch.equal(trunk.features[28].weight, tensors["features.28.weight"])
     with torch.no_grad():
         pixels = torch.randn(1, 3, 24, 24)

@@ -14,6 +14,7 @@ sec. 3.2).
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -28,6 +29,25 @@ _SIDE = 256
 Pair = tuple[int, int]
 
 
+@dataclass(frozen=True)
+class Window:
+    """How a layer's taps lie on its input; (rows, columns) each.
+
+    Args:
+        kernel: taps.
+        step: distance of outputs.
+        dilation: distance of taps.
+        start: padding above and left.
+        end: padding below and right; negative rows and columns are cut off.
+    """
+
+    kernel: Pair
+    step: Pair
+    dilation: Pair
+    start: Pair
+    end: Pair
+
+
 class EndPaddedConv2d(nn.Conv2d):
     """A convolution whose zero padding at the bottom and right is its own.
 
@@ -35,7 +55,7 @@ class EndPaddedConv2d(nn.Conv2d):
         end_padding: rows below and columns right of the map; negative ones are cut off.
     """
 
-    end_padding: Pair
+    end_padding: tuple[int, int]
 
     def forward(
         self,
@@ -50,70 +70,47 @@ class EndPaddedMaxPool2d(nn.MaxPool2d):
     """A maximum whose padding at the bottom and right is its own.
 
     Args:
-        pool: whose kernel is taken.
-        stride: rows and columns between outputs.
-        dilation: rows and columns between taps.
-        padding: rows above and columns left of the map.
-        end_padding: rows below and columns right of the map.
+        window: where the taps lie.
     """
 
-    def __init__(
-        self, pool: nn.MaxPool2d, stride: Pair, dilation: Pair, padding: Pair, end_padding: Pair
-    ) -> None:
-        super().__init__(_pair(pool.kernel_size), stride, padding, dilation)
-        self.end_padding = end_padding
+    def __init__(self, window: Window) -> None:
+        super().__init__(window.kernel, window.step, window.start, window.dilation)
+        self.window = window
 
     def forward(
         self,
         input: Float[Tensor, "batch channel _ _"],  # noqa: A002 # torch's name
     ) -> Float[Tensor, "batch channel _ _"]:
         """Pad with what is below any value, and take the maximum."""
-        padded = _pad(input, _pair(self.padding), self.end_padding, -math.inf)
+        padded = _pad(input, self.window.start, self.window.end, -math.inf)
         return F.max_pool2d(padded, self.kernel_size, self.stride, 0, self.dilation)
 
 
 class DilatedAvgPool2d(nn.Module):
-    """A mean over spread taps; an unpadded one repeats the border at the bottom and right.
+    """A mean over spread taps.
+
+    Padding counts as zeros; where there is none at the start, the border is repeated at the end.
 
     Args:
-        kernel_size: rows and columns of taps.
-        stride: rows and columns between outputs.
-        dilation: rows and columns between taps.
-        padding: rows above and columns left of the map, counted as zeros.
-        end_padding: rows below and columns right of the map.
+        window: where the taps lie.
     """
 
-    def __init__(
-        self, kernel_size: Pair, stride: Pair, dilation: Pair, padding: Pair, end_padding: Pair
-    ) -> None:
+    def __init__(self, window: Window) -> None:
         super().__init__()
-        self.kernel_size = kernel_size
-        self.stride = stride
-        self.dilation = dilation
-        self.padding = padding
-        self.end_padding = end_padding
+        self.window = window
 
     def forward(self, x: Float[Tensor, "batch channel _ _"]) -> Float[Tensor, "batch channel _ _"]:
         """Pad and average."""
-        border = None if self.padding == (0, 0) else 0.0
-        x = _pad(x, self.padding, self.end_padding, border)
-        spans = [
-            side - step * (taps - 1)
-            for side, step, taps in zip(x.shape[2:], self.dilation, self.kernel_size, strict=True)
-        ]
-        total = torch.zeros_like(x[:, :, : spans[0] : self.stride[0], : spans[1] : self.stride[1]])
-        for row in range(0, self.dilation[0] * self.kernel_size[0], self.dilation[0]):
-            for column in range(0, self.dilation[1] * self.kernel_size[1], self.dilation[1]):
-                total = (
-                    total
-                    + x[
-                        :,
-                        :,
-                        row : row + spans[0] : self.stride[0],
-                        column : column + spans[1] : self.stride[1],
-                    ]
-                )
-        return total / (self.kernel_size[0] * self.kernel_size[1])
+        window = self.window
+        x = _pad(x, window.start, window.end, None if window.start == (0, 0) else 0.0)
+        rows, columns = (
+            [slice(tap * spread, side - (taps - 1 - tap) * spread, step) for tap in range(taps)]
+            for side, taps, spread, step in zip(
+                x.shape[2:], window.kernel, window.dilation, window.step, strict=True
+            )
+        )
+        taps = [x[:, :, row, column] for row in rows for column in columns]
+        return torch.stack(taps).mean(0)
 
 
 def dilate(network: nn.Module, *, output_stride: int, in_channels: int) -> None:
@@ -224,53 +221,58 @@ def _stride(side: int) -> int:
 
 
 def _dilated(path: str, layer: Any, before: Pair, after: Pair, output_stride: int) -> nn.Module:  # noqa: ANN401 - of three kinds
+    """The layer with the taps of its window spread, itself where nothing changes."""
     kernel, stride = _pair(layer.kernel_size), _pair(layer.stride)
-    if kernel == stride == (1, 1):
+    coarse = _stride(before[0]) * stride[0] > output_stride
+    if not coarse or kernel == stride == (1, 1):
         return layer
-    coming, leaving = _stride(before[0]), _stride(before[0]) * stride[0]
-    if leaving <= output_stride:
-        return layer
+    plain = not isinstance(layer.padding, str) and stride[0] == stride[1]
+    if plain and isinstance(layer, nn.MaxPool2d) and not layer.return_indices:
+        return EndPaddedMaxPool2d(_spread(layer, before, after, output_stride))
+    if plain and isinstance(layer, nn.AvgPool2d):
+        window = _spread(layer, before, after, output_stride)
+        if window.start == (0, 0) or layer.count_include_pad:
+            return DilatedAvgPool2d(window)
+    # Subclasses with a forward of their own pad or weigh in ways of their own.
+    ordinary = isinstance(layer, nn.Conv2d) and type(layer).forward is nn.Conv2d.forward
+    if plain and ordinary and layer.padding_mode == "zeros":
+        return _dilated_conv(layer, _spread(layer, before, after, output_stride))
+    raise RecipeError(
+        f"layer {path} ({type(layer).__name__}) cannot be dilated, so that the network cannot give "
+        f"output_stride {output_stride}: use 32, or a backbone of plain convolutions"
+    )
+
+
+def _spread(layer: Any, before: Pair, after: Pair, output_stride: int) -> Window:  # noqa: ANN401
+    """Leave out the stride beyond `output_stride`, and spread taps by what was left out before."""
+    kernel, stride, padding = (
+        _pair(value) for value in (layer.kernel_size, layer.stride, layer.padding)
+    )
+    own = _pair(getattr(layer, "dilation", 1))
+    coming = _stride(before[0])
     rate = max(1, coming // output_stride)
-    step = output_stride // min(coming, output_stride)
-    old = _pair(getattr(layer, "dilation", 1))
-    dilation = (old[0] * rate, old[1] * rate)
-    if isinstance(layer.padding, str) or stride[0] != stride[1]:
-        _refuse(path, layer, output_stride)
-    padding = _pair(layer.padding)
+    step = max(1, output_stride // coming)
+    dilation = (own[0] * rate, own[1] * rate)
     start = (padding[0] * rate, padding[1] * rate)
-    end = tuple(
-        # As many outputs as the coarse ones times the stride left out.
-        step * (outputs * rate * stride[0] // step - 1)
-        + 1
-        + spread * (taps - 1)
-        - inputs * rate
-        - first
+    # So many that there are as many outputs as the coarse ones times the stride left out.
+    bottom, right = (
+        (outputs * rate * stride[0] - step + 1) + spread * (taps - 1) - inputs * rate - first
         for inputs, outputs, taps, spread, first in zip(
             before, after, kernel, dilation, start, strict=True
         )
     )
-    end = (end[0], end[1])
-    if isinstance(layer, nn.MaxPool2d) and not layer.return_indices:
-        return EndPaddedMaxPool2d(layer, (step, step), dilation, start, end)
-    if isinstance(layer, nn.AvgPool2d) and (padding == (0, 0) or layer.count_include_pad):
-        return DilatedAvgPool2d(kernel, (step, step), dilation, start, end)
-    if not isinstance(layer, nn.Conv2d) or type(layer).forward is not nn.Conv2d.forward:
-        _refuse(path, layer, output_stride)
-    layer.stride, layer.dilation, layer.padding = (step, step), dilation, start
-    # torch pads as much at the end; one row too many for a step of two changes nothing.
-    if start == end:
+    return Window(kernel, (step, step), dilation, start, (bottom, right))
+
+
+def _dilated_conv(layer: nn.Conv2d, window: Window) -> nn.Conv2d:
+    layer.stride, layer.dilation, layer.padding = window.step, window.dilation, window.start
+    if window.start == window.end:
         return layer
     padded = EndPaddedConv2d.__new__(EndPaddedConv2d)
+    # All that the layer is: weights, hooks and options, each the same object.
     padded.__dict__ = layer.__dict__
-    padded.end_padding = end
+    object.__setattr__(padded, "end_padding", window.end)
     return padded
-
-
-def _refuse(path: str, layer: nn.Module, output_stride: int) -> None:
-    raise RecipeError(
-        f"layer {path} ({type(layer).__name__}) cannot be dilated, so that the network "
-        f"cannot give output_stride {output_stride}: use 32, or a backbone of plain convolutions"
-    )
 
 
 def _spreads(conv: nn.Conv2d) -> bool:

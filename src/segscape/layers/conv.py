@@ -4,6 +4,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from segscape.layers.atrous_conv import AtrousConv2d
+
 
 class ConvBatchNormReLU(nn.Module):
     """A convolution without bias, batch normalisation, then ReLU.
@@ -19,7 +21,7 @@ class ConvBatchNormReLU(nn.Module):
         self, in_channels: int, out_channels: int, *, kernel_size: int = 3, dilation: int = 1
     ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(
+        self.conv = AtrousConv2d(
             in_channels,
             out_channels,
             kernel_size,

@@ -2,6 +2,8 @@
 
 from torch import nn
 
+from segscape.layers.atrous_conv import AtrousConv2d
+
 
 def score_layer(
     channels: int, categories: int, *, kernel_size: int = 1, rate: int = 1
@@ -14,7 +16,7 @@ def score_layer(
         kernel_size: odd side of the kernel.
         rate: distance of its taps.
     """
-    layer = nn.Conv2d(
+    layer = AtrousConv2d(
         channels, categories, kernel_size, padding=rate * (kernel_size // 2), dilation=rate
     )
     nn.init.normal_(layer.weight, std=0.01)

@@ -24,9 +24,9 @@ def small(**options: Any) -> Any:
 
 
 def test_parameters_are_the_published_ones():
-    model = build_model("deeplab_v2", VOC, {"encoder": "vgg16"})
+    model: Any = build_model("deeplab_v2", VOC, {"encoder": "vgg16"})
     assert sum(parameter.numel() for parameter in model.parameters()) == 37_877_652
-    rates = [branch.fc6.dilation[0] for branch in model.get_submodule("branches").children()]
+    rates = [branch.fc6.dilation[0] for branch in model.branches]
     assert rates == [6, 12, 18, 24]
 
 
@@ -50,10 +50,11 @@ def test_branches_of_a_residual_network_are_summed_at_stride_8():
     pixels = torch.randn(1, 3, 48, 64)
     with torch.no_grad():
         features = model.trunk(pixels)[-1]
-        scores = sum(
+        branches = [
             F.conv2d(features, one.weight, one.bias, padding=rate, dilation=rate)
             for one, rate in zip(model.branches, (6, 12, 18, 24), strict=True)
-        )
+        ]
+        scores = torch.stack(branches).sum(0)
         expected = F.interpolate(scores, (48, 64), mode="bilinear", align_corners=False)
         torch.testing.assert_close(model.score(pixels).logits, expected, atol=1e-4, rtol=1e-4)
 
