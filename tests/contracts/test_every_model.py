@@ -134,6 +134,11 @@ BY_HEART: dict[str, dict[str, object]] = {
     "unet_2015": {"channels": 8, "dropout": 0.0},
     "unet": SMALL["unet"],
     **{name: {"hidden_channels": 64, "dropout": 0.0} for name in ("fcn32s", "fcn16s", "fcn8s")},
+    "pspnet": {"encoder": "resnet18", "channels": 64, "dropout": 0.0},
+    "refinenet": {"encoder": "resnet18", "channels": 32, "dropout": 0.0},
+    "light_weight_refinenet": {"encoder": "resnet18", "channels": 64, "dropout": 0.0},
+    "upernet": {"encoder": "resnet18", "channels": 32, "dropout": 0.0},
+    "segformer": {"decoder_channels": 64, "drop_path": 0.0, "dropout": 0.0},
 }
 
 

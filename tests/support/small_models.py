@@ -15,6 +15,11 @@ SMALL: dict[str, dict[str, object]] = {
     "fcn32s": {"hidden_channels": 16},
     "fcn16s": {"hidden_channels": 16, "upsampling": "learned"},
     "fcn8s": {"hidden_channels": 16, "at_once": True},
+    "pspnet": {"encoder": "resnet18", "channels": 16},
+    "refinenet": {"encoder": "resnet18", "channels": 16, "variant": "released"},
+    "light_weight_refinenet": {"encoder": "resnet18", "channels": 16},
+    "upernet": {"encoder": "resnet18", "channels": 16, "auxiliary": True},
+    "segformer": {"encoder": "mit_b0", "decoder_channels": 16, "drop_path": 0.0},
 }
 
 

@@ -12,7 +12,12 @@ from segscape.models.model import Architecture as Architecture
 from segscape.models.model import Model as Model
 from segscape.models.semantic.encoder_unet import build_unet
 from segscape.models.semantic.fcn import build_fcn8s, build_fcn16s, build_fcn32s
+from segscape.models.semantic.light_weight_refinenet import build_light_weight_refinenet
+from segscape.models.semantic.pspnet import build_pspnet
+from segscape.models.semantic.refinenet import build_refinenet
+from segscape.models.semantic.segformer import build_segformer
 from segscape.models.semantic.unet import build_unet_2015
+from segscape.models.semantic.upernet import build_upernet
 from segscape.structures import RecipeError, Taxonomy
 
 AnyModel = Model[Any, Any, Any]
@@ -39,6 +44,13 @@ MODELS: dict[str, ModelEntry] = {
     "fcn32s": ModelEntry("semantic", "Long 2015, arXiv:1411.4038", build_fcn32s),
     "fcn16s": ModelEntry("semantic", "Long 2015, arXiv:1411.4038", build_fcn16s),
     "fcn8s": ModelEntry("semantic", "Long 2015, arXiv:1411.4038", build_fcn8s),
+    "pspnet": ModelEntry("semantic", "Zhao 2017, arXiv:1612.01105", build_pspnet),
+    "refinenet": ModelEntry("semantic", "Lin 2017, arXiv:1611.06612", build_refinenet),
+    "light_weight_refinenet": ModelEntry(
+        "semantic", "Nekrasov 2018, arXiv:1810.03272", build_light_weight_refinenet
+    ),
+    "upernet": ModelEntry("semantic", "Xiao 2018, arXiv:1807.10221", build_upernet),
+    "segformer": ModelEntry("semantic", "Xie 2021, arXiv:2105.15203", build_segformer),
 }
 
 
