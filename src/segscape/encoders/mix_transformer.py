@@ -5,9 +5,9 @@ for Semantic Segmentation with Transformers, 2021, arXiv:2105.15203, sec. 3.1 an
 
 Differences from the paper: the hidden layers of the feed-forward networks are four times as wide as
 the map in all stages, as in the authors' code and public weights; table 6 has eight times in the
-first two, with which MiT-B1 would have 13.5 million parameters in place of the published 13.1. Sides
-are multiples of 32, so that no pixel is left over where keys are reduced. Skipping blocks in
-training is off unless asked for.
+first two, with which MiT-B1 would have 13.5 million parameters, not the published 13.1. Sides are
+multiples of 32, so that no pixel is left over where keys are reduced. Skipping blocks in training
+is off unless asked for.
 
 Weights: files of the authors (`mit_b0.pth` ...) and of Hugging Face (`nvidia/mit-b0` ...) load by
 name, those of whole SegFormers too.

@@ -85,8 +85,8 @@ def normalize_pooled(
     """Normalise a map that may be a single pixel, as of an image pooled to one.
 
     One value has no variance: where all processes together hold only one per channel, the running
-    statistics take its place and stay as they are. A network trained on one image at a time so learns
-    with the very statistics it is used with.
+    statistics take the place of its own and stay as they are. A network trained on one image at a
+    time so learns with the very statistics it is used with.
 
     Args:
         norm: of as many channels as the map, with running statistics.

@@ -43,7 +43,7 @@ class PyramidPooling(nn.Module):
         super().__init__()
         self.bins = tuple(bins)
         self.levels = nn.ModuleList(PooledLevel(in_channels, pooled_channels) for _ in bins)
-        self.fuse = JoinedConv2d([in_channels] + [pooled_channels] * len(bins), out_channels)
+        self.fuse = JoinedConv2d(in_channels, [pooled_channels] * len(bins), out_channels)
         self.norm = nn.BatchNorm2d(out_channels)
 
     def forward(
@@ -52,7 +52,7 @@ class PyramidPooling(nn.Module):
         """The fused map, of the input's size."""
         pooled = average_bins(x, self.bins)
         levels = [level(one) for level, one in zip(self.levels, pooled, strict=True)]
-        return F.relu(self.norm(self.fuse([x, *levels])), inplace=True)
+        return F.relu(self.norm(self.fuse(x, levels)), inplace=True)
 
 
 class PooledLevel(nn.Module):

@@ -134,9 +134,9 @@ class RefineNet(SemanticModel):
             blocks.append(RefineBlock(depth, before, width, variant=variant))
             before = width
         # Sec. 3.2: three residual units lie between blocks, and so before the classifier.
-        extra = [ResidualConvUnit(channels) for _ in range(EXTRA_UNITS[variant])]
+        last_units = [ResidualConvUnit(channels) for _ in range(EXTRA_UNITS[variant])]
         self.blocks = nn.ModuleList(blocks)
-        self.extra = nn.Sequential(*extra)
+        self.last_units = nn.Sequential(*last_units)
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Conv2d(channels, len(taxonomy), 3, padding=1)
         for module in self.modules():
@@ -153,7 +153,7 @@ class RefineNet(SemanticModel):
         x = None
         for block, fine in zip(self.blocks, reversed(maps), strict=True):
             x = block(fine, x)
-        logits = self.classifier(self.dropout(self.extra(x)))
+        logits = self.classifier(self.dropout(self.last_units(x)))
         return SemanticOutputs(
             resize_maps(logits.float().contiguous(), (pixels.shape[2], pixels.shape[3]))
         )

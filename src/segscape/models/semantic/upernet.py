@@ -16,6 +16,7 @@ Differences from the paper:
 from pathlib import Path
 from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -71,7 +72,11 @@ class UPerNet(SemanticModel):
         *finer, last = encoder.channels[self._first :]
         self.pyramid = PyramidPooling(last, channels, channels)
         self.fpn = FPN(finer, channels)
-        self.fuse = JoinedConv2d([channels] * (len(finer) + 1), channels)
+        # Dilated encoders have several maps of the finest stride: nothing is enlarged there.
+        self._fine = self.strides.count(self.strides[0])
+        self.fuse = JoinedConv2d(
+            channels * self._fine, [channels] * (len(self.strides) - self._fine), channels
+        )
         self.norm = nn.BatchNorm2d(channels)
         self.dropout = nn.Dropout2d(dropout)
         self.classifier = nn.Conv2d(channels, len(taxonomy), 1)
@@ -86,7 +91,8 @@ class UPerNet(SemanticModel):
         size = (pixels.shape[2], pixels.shape[3])
         *finer, last = self.encoder(pixels)[self._first :]
         levels = self.fpn(finer, self.pyramid(last))
-        fused = F.relu(self.norm(self.fuse(levels)), inplace=True)
+        fine, coarse = torch.cat(levels[: self._fine], dim=1), levels[self._fine :]
+        fused = F.relu(self.norm(self.fuse(fine, coarse)), inplace=True)
         logits = self.classifier(self.dropout(fused))
         logits = resize_maps(logits.float().contiguous(), size)
         if self.auxiliary_head is None or not self.training:
