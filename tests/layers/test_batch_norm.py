@@ -1,4 +1,5 @@
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -147,7 +148,7 @@ def test_two_values_per_channel_take_their_own_statistics():
 
 
 def lone_value(rank, world):
-    norm = synchronize(nn.BatchNorm2d(1))
+    norm: Any = synchronize(nn.BatchNorm2d(1))
     return normalize_pooled(norm, torch.full((1, 1, 1, 1), 2.0 * rank)).item()
 
 

@@ -56,7 +56,8 @@ class MLPDecoder(nn.Module):
         parts = self.fuse.weight.chunk(len(maps), dim=1)
         total: Tensor | None = None
         for x, lift, part in zip(maps, self.lift, parts, strict=True):
-            weight, bias = part @ lift.weight, torch.mv(part, lift.bias)
+            weight = part @ lift.get_parameter("weight")
+            bias = torch.mv(part, lift.get_parameter("bias"))
             lifted = resize_maps(F.conv2d(x, weight[:, :, None, None], bias), size)
             total = lifted if total is None else total + lifted
         return F.relu(self.norm(total), inplace=True)
