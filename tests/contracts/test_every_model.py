@@ -152,6 +152,11 @@ BY_HEART: dict[str, dict[str, object]] = {
     "segnet": {"channels": 16},
     "segnet_basic": {"channels": 16},
     "deconvnet": {"channels": 16, "hidden_channels": 64},
+    "pspnet": {"encoder": "resnet18", "channels": 64, "dropout": 0.0},
+    "refinenet": {"encoder": "resnet18", "channels": 32, "dropout": 0.0},
+    "light_weight_refinenet": {"encoder": "resnet18", "channels": 64, "dropout": 0.0},
+    "upernet": {"encoder": "resnet18", "channels": 32, "dropout": 0.0},
+    "segformer": {"decoder_channels": 64, "drop_path": 0.0, "dropout": 0.0},
 }
 
 # Learning rates of those that begin with small weights, as published.

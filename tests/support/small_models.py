@@ -25,6 +25,11 @@ SMALL: dict[str, dict[str, object]] = {
     "segnet": {"channels": 8},
     "segnet_basic": {"channels": 8},
     "deconvnet": {"channels": 8, "hidden_channels": 32},
+    "pspnet": {"encoder": "resnet18", "channels": 16},
+    "refinenet": {"encoder": "resnet18", "channels": 16, "variant": "released"},
+    "light_weight_refinenet": {"encoder": "resnet18", "channels": 16},
+    "upernet": {"encoder": "resnet18", "channels": 16, "auxiliary": True},
+    "segformer": {"encoder": "mit_b0", "decoder_channels": 16, "drop_path": 0.0},
 }
 
 

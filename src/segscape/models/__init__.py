@@ -17,13 +17,18 @@ from segscape.models.semantic.deeplab_v3 import build_deeplab_v3
 from segscape.models.semantic.deeplab_v3_plus import build_deeplab_v3_plus
 from segscape.models.semantic.encoder_unet import build_unet
 from segscape.models.semantic.fcn import build_fcn8s, build_fcn16s, build_fcn32s
+from segscape.models.semantic.light_weight_refinenet import build_light_weight_refinenet
 from segscape.models.semantic.lraspp import build_lraspp
+from segscape.models.semantic.pspnet import build_pspnet
+from segscape.models.semantic.refinenet import build_refinenet
+from segscape.models.semantic.segformer import build_segformer
 from segscape.models.semantic.segnet import build_segnet, build_segnet_basic
 from segscape.models.semantic.torchvision_models import (
     build_torchvision_deeplab_v3,
     build_torchvision_fcn,
 )
 from segscape.models.semantic.unet import build_unet_2015
+from segscape.models.semantic.upernet import build_upernet
 from segscape.structures import RecipeError, Taxonomy
 
 AnyModel = Model[Any, Any, Any]
@@ -68,6 +73,13 @@ MODELS: dict[str, ModelEntry] = {
         "semantic", "Badrinarayanan 2015, arXiv:1511.00561", build_segnet_basic
     ),
     "deconvnet": ModelEntry("semantic", "Noh 2015, arXiv:1505.04366", build_deconvnet),
+    "pspnet": ModelEntry("semantic", "Zhao 2017, arXiv:1612.01105", build_pspnet),
+    "refinenet": ModelEntry("semantic", "Lin 2017, arXiv:1611.06612", build_refinenet),
+    "light_weight_refinenet": ModelEntry(
+        "semantic", "Nekrasov 2018, arXiv:1810.03272", build_light_weight_refinenet
+    ),
+    "upernet": ModelEntry("semantic", "Xiao 2018, arXiv:1807.10221", build_upernet),
+    "segformer": ModelEntry("semantic", "Xie 2021, arXiv:2105.15203", build_segformer),
 }
 
 
