@@ -12,6 +12,7 @@ from segscape.models.model import Architecture as Architecture
 from segscape.models.model import Model as Model
 from segscape.models.semantic.encoder_unet import build_unet
 from segscape.models.semantic.fcn import build_fcn8s, build_fcn16s, build_fcn32s
+from segscape.models.semantic.sliding_window import build_sliding_window
 from segscape.models.semantic.unet import build_unet_2015
 from segscape.structures import RecipeError, Taxonomy
 
@@ -39,6 +40,9 @@ MODELS: dict[str, ModelEntry] = {
     "fcn32s": ModelEntry("semantic", "Long 2015, arXiv:1411.4038", build_fcn32s),
     "fcn16s": ModelEntry("semantic", "Long 2015, arXiv:1411.4038", build_fcn16s),
     "fcn8s": ModelEntry("semantic", "Long 2015, arXiv:1411.4038", build_fcn8s),
+    "sliding_window": ModelEntry(
+        "semantic", "Ciresan 2012, NIPS; Giusti 2013, arXiv:1302.1700", build_sliding_window
+    ),
 }
 
 
