@@ -16,6 +16,8 @@ SMALL: dict[str, dict[str, object]] = {
     "fcn32s": {"hidden_channels": 16},
     "fcn16s": {"hidden_channels": 16, "upsampling": "learned"},
     "fcn8s": {"hidden_channels": 16, "at_once": True},
+    "fcn_alexnet": {"hidden_channels": 16},
+    "fcn_resnet": {"encoder": "resnet18"},
 }
 
 

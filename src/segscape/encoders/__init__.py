@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
+from segscape.encoders.alexnet import build_alexnet
 from segscape.encoders.encoder import Encoder as Encoder
 from segscape.encoders.plain import PREFIX, build_plain
 from segscape.encoders.plain import PlainEncoder as PlainEncoder
@@ -20,10 +21,11 @@ def build_encoder(
     weights: Path | Literal["download"] | None = None,
     depth: int | None = None,
 ) -> Encoder:
-    """Build an encoder by name: our own `vgg16` and `plain16`, else any backbone of timm.
+    """Build an encoder by name: `vgg16`, `alexnet` or `plain16` of our own, else any one of timm.
 
     Args:
-        name: `vgg16`; `plain` and the channels of its first level, as `plain16`; or a name of timm.
+        name: `vgg16` or `alexnet`; `plain` and the channels of its first level, as `plain16`; or
+            a name of timm.
         in_channels: channels of the input.
         output_stride: 8, 16 or 32, where the backbone can.
         weights: None for random weights, a local file, or "download".
@@ -33,10 +35,13 @@ def build_encoder(
         RecipeError: for an unknown name or an option the backbone does not offer.
         CheckpointError: when the weights do not fit or cannot be fetched.
     """
-    if name == "vgg16":
-        if depth is not None and depth != len(VGG16.channels):
-            raise RecipeError(f"encoder 'vgg16' always returns 5 maps, depth {depth} was asked for")
-        return build_vgg16(in_channels=in_channels, output_stride=output_stride, weights=weights)
+    if name in ("vgg16", "alexnet"):
+        build, maps = {"vgg16": (build_vgg16, 5), "alexnet": (build_alexnet, 3)}[name]
+        if depth not in (None, maps):
+            raise RecipeError(
+                f"encoder '{name}' always returns {maps} maps, depth {depth} was asked for"
+            )
+        return build(in_channels=in_channels, output_stride=output_stride, weights=weights)
     if name.startswith(PREFIX):
         if weights is not None or output_stride != 32:
             raise RecipeError(

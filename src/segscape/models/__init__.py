@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, get_type_hints
 
@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from segscape.models.model import Architecture as Architecture
 from segscape.models.model import Model as Model
 from segscape.models.semantic.encoder_unet import build_unet
-from segscape.models.semantic.fcn import build_fcn8s, build_fcn16s, build_fcn32s
+from segscape.models.semantic.fcn import build_fcn, build_fcn_alexnet, build_fcn_resnet
 from segscape.models.semantic.sliding_window import build_sliding_window
 from segscape.models.semantic.unet import build_unet_2015
 from segscape.structures import RecipeError, Taxonomy
@@ -27,19 +27,23 @@ class ModelEntry:
         task: `semantic`, `instance` or `panoptic`.
         paper: authors, year and number.
         build: makes it from a taxonomy and options of its own.
+        fixed: options that the name stands for.
     """
 
     task: str
     paper: str
     build: Callable[..., AnyModel]
+    fixed: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
 MODELS: dict[str, ModelEntry] = {
     "unet_2015": ModelEntry("semantic", "Ronneberger 2015, arXiv:1505.04597", build_unet_2015),
     "unet": ModelEntry("semantic", "after Ronneberger 2015, arXiv:1505.04597", build_unet),
-    "fcn32s": ModelEntry("semantic", "Long 2015, arXiv:1411.4038", build_fcn32s),
-    "fcn16s": ModelEntry("semantic", "Long 2015, arXiv:1411.4038", build_fcn16s),
-    "fcn8s": ModelEntry("semantic", "Long 2015, arXiv:1411.4038", build_fcn8s),
+    "fcn32s": ModelEntry("semantic", "Long 2015, arXiv:1411.4038", build_fcn, {"stride": 32}),
+    "fcn16s": ModelEntry("semantic", "Long 2015, arXiv:1411.4038", build_fcn, {"stride": 16}),
+    "fcn8s": ModelEntry("semantic", "Long 2015, arXiv:1411.4038", build_fcn, {"stride": 8}),
+    "fcn_alexnet": ModelEntry("semantic", "Long 2015, arXiv:1411.4038", build_fcn_alexnet),
+    "fcn_resnet": ModelEntry("semantic", "after Long 2015, arXiv:1411.4038", build_fcn_resnet),
     "sliding_window": ModelEntry(
         "semantic", "Ciresan 2012, NIPS; Giusti 2013, arXiv:1302.1700", build_sliding_window
     ),
@@ -54,9 +58,9 @@ def model_options(name: str) -> dict[str, inspect.Parameter]:
     """
     if name not in MODELS:
         raise RecipeError(f"no model is named '{name}'{_nearest(name, MODELS)}")
-    parameters = dict(inspect.signature(MODELS[name].build).parameters)
-    parameters.pop("taxonomy")
-    return parameters
+    parameters = inspect.signature(MODELS[name].build).parameters
+    fixed = {"taxonomy", *MODELS[name].fixed}
+    return {option: one for option, one in parameters.items() if option not in fixed}
 
 
 def build_model(name: str, taxonomy: Taxonomy, options: Mapping[str, object]) -> AnyModel:
@@ -85,7 +89,7 @@ def build_model(name: str, taxonomy: Taxonomy, options: Mapping[str, object]) ->
             raise RecipeError(
                 f"model '{name}', option '{option}': got {value!r}, {problem['msg'].lower()}"
             ) from error
-    model = MODELS[name].build(taxonomy, **values)
+    model = MODELS[name].build(taxonomy, **MODELS[name].fixed, **values)
     plain = {
         option: TypeAdapter(hints[option]).dump_python(value, mode="json")
         for option, value in values.items()
