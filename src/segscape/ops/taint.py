@@ -98,10 +98,25 @@ def _conv_transpose2d(
     dilation: Pair = 1,
 ) -> Tensor:
     del bias
-    reached = F.conv_transpose2d(
-        _marks(input, groups), _window(weight), None, stride, padding, output_padding, 1, dilation
-    )
+    reached = _marks(input, groups)
+    options = [_pair(one) for one in (stride, padding, output_padding, dilation)]
+    # Rows, then columns: kernels of 64 x 64 are common here.
+    for axis in (0, 1):
+        kernel = [1, 1, 1, 1]
+        kernel[2 + axis] = weight.shape[2 + axis]
+        steps, cut, added, apart = (
+            (pair[0], still) if axis == 0 else (still, pair[1])
+            for pair, still in zip(options, (1, 0, 0, 1), strict=True)
+        )
+        ones = torch.ones(kernel, dtype=reached.dtype)
+        reached = F.conv_transpose2d(reached, ones, None, steps, cut, added, 1, apart)
     return _spread(reached, len(input), weight.shape[1] * groups)
+
+
+def _pair(value: Pair) -> tuple[int, int]:
+    if isinstance(value, int):
+        return value, value
+    return value[0], value[-1]
 
 
 def _marks(x: Tensor, groups: int) -> Tensor:
