@@ -6,7 +6,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-MODULES = ("confusion_matrix", "cross_entropy", "data_loading", "unet_speed", "camvid")
+MODULES = (
+    "confusion_matrix",
+    "cross_entropy",
+    "data_loading",
+    "unet_speed",
+    "sliding_window",
+    "camvid",
+)
 
 
 def main() -> None:

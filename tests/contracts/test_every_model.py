@@ -138,6 +138,9 @@ def test_bf16_autocast_moves_few_labels(model: Any):
 
 # Wide enough to learn by heart, without dropout, which works against that.
 BY_HEART: dict[str, dict[str, object]] = {
+    "sliding_window": {"window": 63, "channels": 24},
+    "fcn_alexnet": {"hidden_channels": 64, "dropout": 0.0},
+    "fcn_resnet": SMALL["fcn_resnet"],
     "unet_2015": {"channels": 8, "dropout": 0.0},
     "unet": SMALL["unet"],
     **{name: {"hidden_channels": 64, "dropout": 0.0} for name in ("fcn32s", "fcn16s", "fcn8s")},

@@ -6,7 +6,8 @@ import torch
 from torchvision.models import vgg16
 
 from segscape.encoders import VGG16, build_encoder
-from segscape.encoders.vgg import AtrousVGG16, read_vgg16
+from segscape.encoders.vgg import AtrousVGG16
+from segscape.encoders.weight_files import read_torchvision
 from segscape.structures import CheckpointError
 
 
@@ -56,7 +57,7 @@ def test_other_networks_are_refused(tmp_path: Path):
     torch.save({"features.0.weight": torch.zeros(64, 3, 3, 3)}, tmp_path / "w.pth")
     with pytest.raises(CheckpointError, match=r"25 of 26 tensors are missing \(features\.0\.bias"):
         VGG16(weights=tmp_path / "w.pth")
-    assert list(read_vgg16(tmp_path / "w.pth")) == ["features.0.weight"]
+    assert list(read_torchvision("vgg16", tmp_path / "w.pth")) == ["features.0.weight"]
 
 
 def test_atrous_vgg_has_caffes_sides_and_lies_over_every_eighth_pixel():

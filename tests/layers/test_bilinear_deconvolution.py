@@ -24,3 +24,13 @@ def test_begins_as_bilinear_interpolation(stride: int, learned: bool):
 def test_only_a_learned_one_has_parameters():
     assert [*BilinearDeconvolution(3, stride=2, learned=False).state_dict()] == []
     assert [*BilinearDeconvolution(3, stride=2, learned=True).state_dict()] == ["kernel"]
+
+
+def test_an_odd_kernel_meets_every_input_in_the_middle():
+    """An output of the odd kernel lies on an input: there it is the input itself."""
+    layer = BilinearDeconvolution(2, stride=32, learned=False, side=63)
+    x = torch.randn(1, 2, 4, 5)
+    out = layer(x)
+    assert out.shape == (1, 2, 3 * 32 + 63, 4 * 32 + 63)
+    torch.testing.assert_close(out[:, :, 31::32, 31::32], x)
+    torch.testing.assert_close(out[:, :, 31 + 8, 31], 0.75 * x[:, :, 0, 0] + 0.25 * x[:, :, 1, 0])

@@ -10,6 +10,7 @@ from segscape.structures import ImageBatch, Taxonomy
 
 TAXONOMY = Taxonomy.from_names(["sky", "ground", "water"])
 SMALL: dict[str, dict[str, object]] = {
+    "sliding_window": {"window": 63, "channels": 8, "hidden_channels": 16},
     "unet_2015": {"channels": 4},
     "unet": {"encoder": "resnet18", "decoder_channels": [32, 16, 16, 8, 8]},
     "fcn32s": {"hidden_channels": 16},
@@ -30,6 +31,8 @@ SMALL: dict[str, dict[str, object]] = {
     "light_weight_refinenet": {"encoder": "resnet18", "channels": 16},
     "upernet": {"encoder": "resnet18", "channels": 16, "auxiliary": True},
     "segformer": {"encoder": "mit_b0", "decoder_channels": 16, "drop_path": 0.0},
+    "fcn_alexnet": {"hidden_channels": 16},
+    "fcn_resnet": {"encoder": "resnet18"},
 }
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from segscape.encoders.alexnet import build_alexnet
 from segscape.encoders.dilation import set_multi_grid
 from segscape.encoders.encoder import Encoder as Encoder
 from segscape.encoders.mix_transformer import SIZES as MIX_TRANSFORMERS
@@ -26,11 +27,11 @@ def build_encoder(
     depth: int | None = None,
     multi_grid: Sequence[int] | None = None,
 ) -> Encoder:
-    """Build an encoder by name: our own `vgg16`, `mit_b0` and `plain16`, else any backbone of timm.
+    """Build an encoder by name: one of our own, else any backbone of timm.
 
     Args:
-        name: `vgg16`; `mit_b0` to `mit_b5`; `plain` and the channels of its first level, as
-            `plain16`; or a name of timm.
+        name: `vgg16` or `alexnet`; `mit_b0` to `mit_b5`; `plain` and the channels of its first
+            level, as `plain16`; or a name of timm.
         in_channels: channels of the input.
         output_stride: 8, 16 or 32, where the backbone can.
         weights: None for random weights, a local file, or "download".
@@ -42,15 +43,19 @@ def build_encoder(
         RecipeError: for an unknown name or an option the backbone does not offer.
         CheckpointError: when the weights do not fit or cannot be fetched.
     """
-    if multi_grid is not None and (name == "vgg16" or name.startswith(PREFIX)):
+    published = {"vgg16": (build_vgg16, 5), "alexnet": (build_alexnet, 3)}
+    if multi_grid is not None and (name in published or name.startswith(PREFIX)):
         raise RecipeError(
             f"encoder '{name}' has no residual blocks for multi_grid {list(multi_grid)}: leave it "
             "out (null), or choose a residual network, as resnet50"
         )
-    if name == "vgg16":
-        if depth is not None and depth != len(VGG16.channels):
-            raise RecipeError(f"encoder 'vgg16' always returns 5 maps, depth {depth} was asked for")
-        return build_vgg16(in_channels=in_channels, output_stride=output_stride, weights=weights)
+    if name in published:
+        build, maps = published[name]
+        if depth not in (None, maps):
+            raise RecipeError(
+                f"encoder '{name}' always returns {maps} maps, depth {depth} was asked for"
+            )
+        return build(in_channels=in_channels, output_stride=output_stride, weights=weights)
     if name in MIX_TRANSFORMERS:
         return build_mix_transformer(
             name,

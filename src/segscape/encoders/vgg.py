@@ -3,8 +3,8 @@
 K. Simonyan, A. Zisserman: Very Deep Convolutional Networks for Large-Scale Image Recognition, 2014,
 arXiv:1409.1556 (configuration D).
 
-Differences from the paper: the classifier is left out, or turned into convolutions as fully
-convolutional networks need it (Long et al. 2015, arXiv:1411.4038, sec. 3.1).
+Differences from the paper: the classifier is left out; `ConvolutionalClassifier` is its form as
+convolutions.
 """
 
 from collections.abc import Mapping
@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from segscape.encoders.dilation import dilate
-from segscape.encoders.weight_files import load_by_name, read_weights
-from segscape.structures import CheckpointError, RecipeError
+from segscape.encoders.weight_files import load_by_name, read_torchvision
+from segscape.structures import RecipeError
 
 
 class VGG16(nn.Module):
@@ -67,7 +66,8 @@ class VGG16(nn.Module):
             elif isinstance(module, nn.MaxPool2d):
                 module.ceil_mode = ceil_mode
         if weights is not None:
-            self.load_public(read_vgg16(weights), source=f"vgg16 weights ({weights})")
+            tensors = read_torchvision("vgg16", weights)
+            self.load_public(tensors, source=f"vgg16 weights ({weights})")
 
     def forward(
         self, pixels: Float[Tensor, "batch channel height width"]
@@ -132,99 +132,6 @@ class AtrousVGG16(VGG16):
         maps = super().forward(pixels)
         maps[-1] = F.avg_pool2d(maps[-1], 3, stride=1, padding=1)
         return maps
-
-
-class ConvolutionalClassifier(nn.Module):
-    """VGG16's fully connected layers fc6 and fc7 as convolutions, with dropout of one half.
-
-    Args:
-        channels: outputs of both layers, 4096 in VGG16.
-        dropout: chance of dropping an activation after each layer, in [0, 1).
-    """
-
-    def __init__(self, *, channels: int = 4096, dropout: float = 0.5) -> None:
-        super().__init__()
-        self.fc6 = nn.Conv2d(512, channels, 7)
-        self.fc7 = nn.Conv2d(channels, channels, 1)
-        self.dropout = dropout
-
-    def forward(
-        self, x: Float[Tensor, "batch 512 height width"]
-    ) -> Float[Tensor, "batch channel out_height out_width"]:
-        """Classify every window of 7 x 7."""
-        for layer in (self.fc6, self.fc7):
-            x = F.dropout(F.relu(layer(x), inplace=True), self.dropout, self.training)
-        return x
-
-    def load_public(self, tensors: Mapping[str, Tensor], *, source: str) -> None:
-        """Reshape `classifier.0` and `classifier.3` of a public `vgg16` into fc6 and fc7.
-
-        A fully connected layer over 512 x 7 x 7 inputs is a 7 x 7 convolution at one place.
-
-        Raises:
-            CheckpointError: when they are missing or of another shape.
-        """
-        public = convolutional_classifier(tensors, channels=self.fc6.out_channels, source=source)
-        load_by_name(self, public, source=source)
-
-
-def convolutional_classifier(
-    tensors: Mapping[str, Tensor], *, channels: int, source: str
-) -> dict[str, Tensor]:
-    """Reshape `classifier.0` and `classifier.3` of a public `vgg16` into `fc6` and `fc7`.
-
-    Args:
-        tensors: a public state dict, with or without batch normalisation.
-        channels: outputs of fc6.
-        source: says in errors where the tensors come from.
-
-    Raises:
-        CheckpointError: when they are missing or of another shape.
-    """
-    reshaped: dict[str, Tensor] = {}
-    for layer, public, shape in (
-        ("fc6", "classifier.0", (-1, 512, 7, 7)),
-        ("fc7", "classifier.3", (-1, channels, 1, 1)),
-    ):
-        for part in ("weight", "bias"):
-            tensor = tensors.get(f"{public}.{part}")
-            if tensor is None:
-                raise CheckpointError(
-                    f"{source} lacks {public}.{part}: give a vgg16 file with its classifier"
-                )
-            try:
-                reshaped[f"{layer}.{part}"] = tensor.reshape(shape) if part == "weight" else tensor
-            except RuntimeError as error:
-                raise CheckpointError(
-                    f"{source}: {public}.{part} of {tuple(tensor.shape)} cannot be {layer}: "
-                    "give a vgg16 file"
-                ) from error
-    return reshaped
-
-
-def read_vgg16(
-    weights: Path | Literal["download"], *, batch_norm: bool = False
-) -> Mapping[str, Tensor]:
-    """Read public `vgg16` weights from a file, or let torchvision fetch its own.
-
-    Args:
-        weights: a file, or "download".
-        batch_norm: whether those with batch normalisation are fetched.
-
-    Raises:
-        CheckpointError: when they cannot be read or fetched.
-    """
-    if isinstance(weights, Path):
-        return read_weights(weights)
-    from torchvision.models import VGG16_BN_Weights, VGG16_Weights
-
-    published = VGG16_BN_Weights.IMAGENET1K_V1 if batch_norm else VGG16_Weights.IMAGENET1K_V1
-    try:
-        return published.get_state_dict(progress=False, check_hash=True)
-    except (OSError, RuntimeError) as error:
-        raise CheckpointError(
-            f"vgg16 weights could not be downloaded ({error}): give a local file as weights=PATH"
-        ) from error
 
 
 def build_vgg16(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -66,6 +66,29 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     if not tensors:
         raise CheckpointError(f"weights file {path} holds no tensors: save a state_dict() in it")
     return tensors
+
+
+def read_torchvision(name: str, weights: Path | Literal["download"]) -> dict[str, Tensor]:
+    """Read public weights of a torchvision network from a file, or let torchvision fetch its own.
+
+    Args:
+        name: as torchvision writes it, as `vgg16`.
+        weights: a file, or "download".
+
+    Raises:
+        CheckpointError: when they cannot be read or fetched.
+    """
+    if isinstance(weights, Path):
+        return read_weights(weights)
+    from torchvision.models import get_model_weights
+
+    published: Any = get_model_weights(name).DEFAULT
+    try:
+        return published.get_state_dict(progress=False, check_hash=True)
+    except (OSError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{name} weights could not be downloaded ({error}): give a local file as weights=PATH"
+        ) from error
 
 
 def match_channels(

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, get_type_hints
 
@@ -16,13 +16,14 @@ from segscape.models.semantic.deeplab_v2 import build_deeplab_v2
 from segscape.models.semantic.deeplab_v3 import build_deeplab_v3
 from segscape.models.semantic.deeplab_v3_plus import build_deeplab_v3_plus
 from segscape.models.semantic.encoder_unet import build_unet
-from segscape.models.semantic.fcn import build_fcn8s, build_fcn16s, build_fcn32s
+from segscape.models.semantic.fcn import build_fcn, build_fcn_alexnet, build_fcn_resnet
 from segscape.models.semantic.light_weight_refinenet import build_light_weight_refinenet
 from segscape.models.semantic.lraspp import build_lraspp
 from segscape.models.semantic.pspnet import build_pspnet
 from segscape.models.semantic.refinenet import build_refinenet
 from segscape.models.semantic.segformer import build_segformer
 from segscape.models.semantic.segnet import build_segnet, build_segnet_basic
+from segscape.models.semantic.sliding_window import build_sliding_window
 from segscape.models.semantic.torchvision_models import (
     build_torchvision_deeplab_v3,
     build_torchvision_fcn,
@@ -42,19 +43,18 @@ class ModelEntry:
         task: `semantic`, `instance` or `panoptic`.
         paper: authors, year and number.
         build: makes it from a taxonomy and options of its own.
+        fixed: options that the name stands for.
     """
 
     task: str
     paper: str
     build: Callable[..., AnyModel]
+    fixed: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
 MODELS: dict[str, ModelEntry] = {
     "unet_2015": ModelEntry("semantic", "Ronneberger 2015, arXiv:1505.04597", build_unet_2015),
     "unet": ModelEntry("semantic", "after Ronneberger 2015, arXiv:1505.04597", build_unet),
-    "fcn32s": ModelEntry("semantic", "Long 2015, arXiv:1411.4038", build_fcn32s),
-    "fcn16s": ModelEntry("semantic", "Long 2015, arXiv:1411.4038", build_fcn16s),
-    "fcn8s": ModelEntry("semantic", "Long 2015, arXiv:1411.4038", build_fcn8s),
     "deeplab_largefov": ModelEntry(
         "semantic", "Chen 2015, arXiv:1412.7062", build_deeplab_largefov
     ),
@@ -80,6 +80,14 @@ MODELS: dict[str, ModelEntry] = {
     ),
     "upernet": ModelEntry("semantic", "Xiao 2018, arXiv:1807.10221", build_upernet),
     "segformer": ModelEntry("semantic", "Xie 2021, arXiv:2105.15203", build_segformer),
+    "fcn32s": ModelEntry("semantic", "Long 2015, arXiv:1411.4038", build_fcn, {"stride": 32}),
+    "fcn16s": ModelEntry("semantic", "Long 2015, arXiv:1411.4038", build_fcn, {"stride": 16}),
+    "fcn8s": ModelEntry("semantic", "Long 2015, arXiv:1411.4038", build_fcn, {"stride": 8}),
+    "fcn_alexnet": ModelEntry("semantic", "Long 2015, arXiv:1411.4038", build_fcn_alexnet),
+    "fcn_resnet": ModelEntry("semantic", "after Long 2015, arXiv:1411.4038", build_fcn_resnet),
+    "sliding_window": ModelEntry(
+        "semantic", "Ciresan 2012, NIPS; Giusti 2013, arXiv:1302.1700", build_sliding_window
+    ),
 }
 
 
@@ -91,9 +99,9 @@ def model_options(name: str) -> dict[str, inspect.Parameter]:
     """
     if name not in MODELS:
         raise RecipeError(f"no model is named '{name}'{_nearest(name, MODELS)}")
-    parameters = dict(inspect.signature(MODELS[name].build).parameters)
-    parameters.pop("taxonomy")
-    return parameters
+    parameters = inspect.signature(MODELS[name].build).parameters
+    fixed = {"taxonomy", *MODELS[name].fixed}
+    return {option: one for option, one in parameters.items() if option not in fixed}
 
 
 def build_model(name: str, taxonomy: Taxonomy, options: Mapping[str, object]) -> AnyModel:
@@ -122,7 +130,7 @@ def build_model(name: str, taxonomy: Taxonomy, options: Mapping[str, object]) ->
             raise RecipeError(
                 f"model '{name}', option '{option}': got {value!r}, {problem['msg'].lower()}"
             ) from error
-    model = MODELS[name].build(taxonomy, **values)
+    model = MODELS[name].build(taxonomy, **MODELS[name].fixed, **values)
     plain = {
         option: TypeAdapter(hints[option]).dump_python(value, mode="json")
         for option, value in values.items()

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from segscape.models import build_model
 from segscape.models.model_files import save_model
-from segscape.models.semantic.fcn import CROP_LOGITS, FCN
-from segscape.structures import CheckpointError, Taxonomy
+from segscape.models.semantic.fcn import CROP_LOGITS, CROP_LOGITS_ALEXNET, FCN, FCNAlexNet
+from segscape.structures import CheckpointError, RecipeError, Taxonomy
 
 VOC = Taxonomy.from_names([f"class {index}" for index in range(21)])
 VGG16_SIDES = [3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512]
@@ -183,3 +183,96 @@ def test_scales_of_training_at_once():
     with torch.no_grad():
         strong, weak = staged.score(pixels).logits, at_once.score(pixels).logits
         assert weak.abs().max() < 0.02 * strong.abs().max()
+
+
+def test_the_coarsest_stage_has_no_coarser_one(tmp_path):
+    save_model(tmp_path / "model", build_model("fcn32s", VOC, {"hidden_channels": 8}))
+    with pytest.raises(RecipeError, match="FCN-32s is the first stage"):
+        build_model("fcn32s", VOC, {"hidden_channels": 8, "coarser": str(tmp_path)})
+
+
+def test_the_name_fixes_the_stride():
+    with pytest.raises(RecipeError, match="'fcn16s' has no option 'stride'"):
+        build_model("fcn16s", VOC, {"stride": 8})
+    assert build_model("fcn16s", VOC, {"hidden_channels": 8}).strides == (16, 32)
+
+
+def test_alexnets_parameters_are_the_papers_57_million():
+    with torch.device("meta"):
+        model = FCNAlexNet(VOC)
+    counted = sum(parameter.numel() for parameter in model.parameters())
+    by_hand = 2_334_080 + 36 * 256 * 4096 + 4096 + 4096 * 4096 + 4096 + 4096 * 21 + 21
+    assert counted == by_hand == 56_954_261
+    assert round(counted / 1e6) == 57
+
+
+def test_alexnets_crop_follows_from_the_geometry():
+    """Layers (kernel, stride, padding) of the released definition, down and up again."""
+    scale, offset = 1.0, 0.0
+    for kernel, step, padding in (
+        *((11, 4, 100), (3, 2, 0), (5, 1, 2), (3, 2, 0)),
+        *((3, 1, 1), (3, 1, 1), (3, 1, 1), (3, 2, 0), (6, 1, 0)),
+    ):
+        offset += scale * ((kernel - 1) / 2 - padding)
+        scale *= step
+    assert scale == 32
+    assert -(offset - (63 - 1) / 2) == CROP_LOGITS_ALEXNET == 18
+
+
+@pytest.mark.parametrize("side", [1, 37, 224, 500])
+def test_alexnets_scores_cover_every_image(side: int):
+    model: Any = build_model("fcn_alexnet", VOC, {"hidden_channels": 4}).eval()
+    with torch.no_grad():
+        assert model.score(torch.zeros(1, 3, side, 1)).logits.shape == (1, 21, side, 1)
+
+
+def test_public_weights_need_the_variant_they_were_trained_with(tmp_path):
+    options = {"weights": str(tmp_path / "alexnet.pth")}
+    with pytest.raises(RecipeError, match="set variant=torchvision"):
+        build_model("fcn_alexnet", VOC, options)
+
+
+def test_public_alexnet_weights_load(tmp_path):
+    from torchvision.models import alexnet
+
+    torch.manual_seed(0)
+    tensors = {f"features.{name}": one for name, one in alexnet().features.state_dict().items()}
+    for layer, inputs in (("classifier.1", 256 * 36), ("classifier.4", 8)):
+        tensors |= {f"{layer}.weight": torch.randn(8, inputs), f"{layer}.bias": torch.randn(8)}
+    torch.save(tensors, tmp_path / "alexnet.pth")
+    options = {"hidden_channels": 8, "variant": "torchvision"}
+    options |= {"weights": str(tmp_path / "alexnet.pth")}
+    model: Any = build_model("fcn_alexnet", VOC, options)
+    assert torch.equal(model.trunk.features[10].weight, tensors["features.10.weight"])
+    assert torch.equal(model.classifier.fc6.weight.flatten(1), tensors["classifier.1.weight"])
+
+
+@pytest.mark.parametrize("stride", [8, 16, 32])
+def test_an_encoders_scores_are_added_from_coarse_to_fine(stride: Any):
+    torch.manual_seed(0)
+    model: Any = build_model("fcn_resnet", VOC, {"encoder": "resnet18", "stride": stride}).eval()
+    for score in model.scores:
+        nn.init.normal_(score.weight, std=0.1)
+    pixels = torch.randn(1, 3, 64, 96)
+    with torch.no_grad():
+        maps = {one.shape[2]: one for one in model.encoder(pixels)}
+        x = model.scores[0](maps[2])
+        for score, height in zip(model.scores[1:], (4, 8), strict=False):
+            x = F.interpolate(x, scale_factor=2, mode="bilinear") + score(maps[height])
+        expected = F.interpolate(x, (64, 96), mode="bilinear")
+        torch.testing.assert_close(model.score(pixels).logits, expected)
+    assert model.strides == tuple(step for step in (8, 16, 32) if step >= stride)
+    assert len(model.scores) == len(model.strides)
+
+
+def test_an_encoder_adds_only_its_scores():
+    with torch.device("meta"):
+        model: Any = build_model("fcn_resnet", VOC, {"encoder": "resnet50"})
+    counted = sum(parameter.numel() for parameter in model.parameters())
+    # 25,557,032 of ResNet-50 without its 2048 x 1000 + 1000 of the classifier.
+    assert counted == 25_557_032 - 2_049_000 + (2048 + 1024 + 512) * 21 + 3 * 21
+
+
+def test_an_encoder_without_the_strides_is_refused():
+    with pytest.raises(RecipeError, match=r"strides \(1, 2, 4, 8, 16\), scores of stride 8 need"):
+        build_model("fcn_resnet", VOC, {"encoder": "plain4"})

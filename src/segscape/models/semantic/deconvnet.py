@@ -38,9 +38,9 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from segscape.encoders.convolutional_classifier import convolutionalize
 from segscape.encoders.switched_vgg import SwitchedVGG16
-from segscape.encoders.vgg import convolutional_classifier, read_vgg16
-from segscape.encoders.weight_files import load_by_name
+from segscape.encoders.weight_files import load_by_name, read_torchvision
 from segscape.models.options import Count, PerChannel
 from segscape.models.outputs import SemanticOutputs
 from segscape.models.semantic_model import SemanticModel
@@ -162,13 +162,12 @@ class DeconvNet(SemanticModel):
         Raises:
             CheckpointError: when they cannot be read or fetched, or do not fit.
         """
-        tensors, source = read_vgg16(weights, batch_norm=True), f"vgg16 weights ({weights})"
+        tensors, source = read_torchvision("vgg16_bn", weights), f"vgg16 weights ({weights})"
         self.encoder.load_public(tensors, source=source)
-        hidden = self.fc6.layer.out_channels
         layers = nn.ModuleDict({"fc6": self.fc6.layer, "fc7": self.fc7.layer})
-        load_by_name(
-            layers, convolutional_classifier(tensors, channels=hidden, source=source), source=source
-        )
+        names = ("classifier.0", "classifier.3")
+        turned = convolutionalize(tensors, layers=names, side=7, source=source)
+        load_by_name(layers, turned, source=source)
 
 
 def score_by_proposals(

@@ -35,7 +35,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from segscape.encoders.switched_vgg import PoolWithSwitches, SwitchedVGG16
-from segscape.encoders.vgg import read_vgg16
+from segscape.encoders.weight_files import read_torchvision
 from segscape.models.options import Count, Fraction, PerChannel
 from segscape.models.outputs import SemanticOutputs
 from segscape.models.semantic_model import SemanticModel
@@ -276,7 +276,7 @@ def build_segnet(
         std=std,
     )
     if weights is not None:
-        public = read_vgg16(weights, batch_norm=True)
+        public = read_torchvision("vgg16_bn", weights)
         model.encoder.load_public(public, source=f"vgg16 weights ({weights})")
     return model
 

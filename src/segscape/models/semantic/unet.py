@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from segscape.layers.mirror import mirrored_positions
+from segscape.layers.mirror import mirrored_tiles
 from segscape.models.options import Count, Fraction, PerChannel
 from segscape.models.outputs import SemanticOutputs
 from segscape.models.semantic_model import SemanticModel
@@ -94,15 +94,13 @@ class UNet(SemanticModel):
     def forward(self, images: ImageBatch) -> SemanticOutputs:
         """Compute logits of the batch's size by mirroring each image at its own border."""
         height, width = images.pixels.shape[2:]
-        margin, (high, wide) = context(), (covering_side(height), covering_side(width))
-        pixels = self.normalize(images.pixels)
-        tiles = [
-            image[:, mirrored_positions(size.height, -margin, high - margin, pixels.device)][
-                :, :, mirrored_positions(size.width, -margin, wide - margin, pixels.device)
-            ]
-            for image, size in zip(pixels, images.sizes, strict=True)
-        ]
-        outputs = self.score(torch.stack(tiles))
+        tiles = mirrored_tiles(
+            self.normalize(images.pixels),
+            images.sizes,
+            margin=context(),
+            tile=(covering_side(height), covering_side(width)),
+        )
+        outputs = self.score(tiles)
         return SemanticOutputs(outputs.logits[:, :, :height, :width])
 
     def score(self, pixels: Float[Tensor, "batch channel height width"]) -> SemanticOutputs:
