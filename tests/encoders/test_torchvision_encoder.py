@@ -6,7 +6,8 @@ import pytest
 import torch
 from torchvision import models
 
-from segscape.encoders.torchvision_encoder import TorchvisionEncoder, read_public
+from segscape.encoders.torchvision_encoder import TorchvisionEncoder
+from segscape.encoders.weight_files import read_torchvision
 from segscape.structures import CheckpointError
 
 
@@ -44,4 +45,4 @@ def test_a_failed_download_names_the_cure(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("torch.hub.load_state_dict_from_url", offline)
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", offline)
     with pytest.raises(CheckpointError, match=r"no route to host.*weights=PATH"):
-        read_public("ResNet50_Weights.IMAGENET1K_V1", "download")
+        read_torchvision("ResNet50_Weights.IMAGENET1K_V1", "download")

@@ -57,7 +57,9 @@ def test_other_networks_are_refused(tmp_path: Path):
     torch.save({"features.0.weight": torch.zeros(64, 3, 3, 3)}, tmp_path / "w.pth")
     with pytest.raises(CheckpointError, match=r"25 of 26 tensors are missing \(features\.0\.bias"):
         VGG16(weights=tmp_path / "w.pth")
-    assert list(read_torchvision("vgg16", tmp_path / "w.pth")) == ["features.0.weight"]
+    assert list(read_torchvision("VGG16_Weights.IMAGENET1K_V1", tmp_path / "w.pth")) == [
+        "features.0.weight"
+    ]
 
 
 def test_atrous_vgg_has_caffes_sides_and_lies_over_every_eighth_pixel():

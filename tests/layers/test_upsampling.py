@@ -42,7 +42,7 @@ def test_all_give_the_size_wanted_and_gradients_to_everything(
         assert all(gradient.any() and gradient.isfinite().all() for gradient in gradients)
 
 
-@pytest.mark.parametrize("name", set(ALONE) - {"bilinear", "bicubic"})
+@pytest.mark.parametrize("name", [name for name in ALONE if name not in ("bilinear", "bicubic")])
 def test_sizes_of_another_factor_are_refused(name: str):
     for wanted in [(9, 6), (8, 4)]:
         with pytest.raises(StructureError, match="makes 8 x 6, of which up to 1 may be cut"):

@@ -123,6 +123,7 @@ def build_alexnet(
     encoder = AlexNet(in_channels=in_channels)
     if weights is not None:
         encoder.load_public(
-            read_torchvision("alexnet", weights), source=f"alexnet weights ({weights})"
+            read_torchvision("AlexNet_Weights.IMAGENET1K_V1", weights),
+            source=f"alexnet weights ({weights})",
         )
     return encoder

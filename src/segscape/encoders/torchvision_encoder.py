@@ -7,7 +7,6 @@ Differences from the papers: torchvision's. Residual blocks stride in their 3 x 
 the stages behind stride 8 (ResNet) or 16 (MobileNetV3) are dilated in place of striding.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,8 +14,7 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from segscape.encoders.weight_files import load_by_name, read_weights
-from segscape.structures import CheckpointError
+from segscape.encoders.weight_files import load_by_name, read_torchvision
 
 Backbone = Literal["resnet50", "resnet101", "mobilenet_v3_large"]
 
@@ -77,7 +75,7 @@ class TorchvisionEncoder(nn.ModuleDict):
         if in_channels != 3:
             self._read(in_channels)
         if weights is not None:
-            public = read_public(facts.weights, weights)
+            public = read_torchvision(facts.weights, weights)
             # MobileNet's layers stand in a sequence of this name.
             tensors = {key.removeprefix("features."): value for key, value in public.items()}
             load_by_name(self, tensors, source=f"{name} weights ({weights})")
@@ -108,29 +106,6 @@ class TorchvisionEncoder(nn.ModuleDict):
             new = nn.Conv2d(in_channels, old.out_channels, size, 2, padding, bias=False)
             nn.init.kaiming_normal_(new.weight, mode="fan_out", nonlinearity="relu")
             setattr(parent, name, new)
-
-
-def read_public(name: str, weights: Path | Literal["download"]) -> Mapping[str, Tensor]:
-    """Read tensors from a file, or let torchvision fetch its own by their name.
-
-    Args:
-        name: torchvision's, as `ResNet50_Weights.IMAGENET1K_V1`; used for downloads only.
-        weights: a file, or "download".
-
-    Raises:
-        CheckpointError: when they cannot be read or fetched.
-    """
-    if isinstance(weights, Path):
-        return read_weights(weights)
-    from torchvision.models import get_weight
-
-    try:
-        return get_weight(name).get_state_dict(progress=False, check_hash=True)
-    except (OSError, RuntimeError) as error:
-        raise CheckpointError(
-            f"torchvision's {name} could not be downloaded ({error}): give a local file as "
-            "weights=PATH"
-        ) from error
 
 
 def _layers(name: Backbone) -> dict[str, nn.Module]:

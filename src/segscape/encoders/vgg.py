@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -66,7 +67,7 @@ class VGG16(nn.Module):
             elif isinstance(module, nn.MaxPool2d):
                 module.ceil_mode = ceil_mode
         if weights is not None:
-            tensors = read_torchvision("vgg16", weights)
+            tensors = read_torchvision("VGG16_Weights.IMAGENET1K_V1", weights)
             self.load_public(tensors, source=f"vgg16 weights ({weights})")
 
     def forward(

@@ -72,7 +72,7 @@ def read_torchvision(name: str, weights: Path | Literal["download"]) -> dict[str
     """Read public weights of a torchvision network from a file, or let torchvision fetch its own.
 
     Args:
-        name: as torchvision writes it, as `vgg16`.
+        name: torchvision's, as `VGG16_Weights.IMAGENET1K_V1`; used for downloads only.
         weights: a file, or "download".
 
     Raises:
@@ -80,14 +80,14 @@ def read_torchvision(name: str, weights: Path | Literal["download"]) -> dict[str
     """
     if isinstance(weights, Path):
         return read_weights(weights)
-    from torchvision.models import get_model_weights
+    from torchvision.models import get_weight
 
-    published: Any = get_model_weights(name).DEFAULT
     try:
-        return published.get_state_dict(progress=False, check_hash=True)
+        return dict(get_weight(name).get_state_dict(progress=False, check_hash=True))
     except (OSError, RuntimeError) as error:
         raise CheckpointError(
-            f"{name} weights could not be downloaded ({error}): give a local file as weights=PATH"
+            f"torchvision's {name} could not be downloaded ({error}): give a local file as "
+            "weights=PATH"
         ) from error
 
 

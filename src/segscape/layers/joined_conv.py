@@ -16,6 +16,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from segscape.ops.interpolation import interpolation_matrix
+
 TAPS = 3
 
 
@@ -90,8 +92,5 @@ def tap_weights(source: int, target: int) -> Float[Tensor, "target taps_and_sour
     >>> tap_weights(2, 2).tolist()
     [[0.0, 0.0, 1.0, 0.0, 0.0, 1.0], [1.0, 0.0, 0.0, 1.0, 0.0, 0.0]]
     """
-    # Where the centres of resized pixels lie among those of the source; beyond it, its border.
-    centers = ((torch.arange(target) + 0.5) * (source / target) - 0.5).clamp(0, source - 1)
-    line = (1 - (centers[:, None] - torch.arange(source)).abs()).clamp(min=0)
-    padded = F.pad(line, (0, 0, 1, 1))
+    padded = F.pad(interpolation_matrix(source, target).float(), (0, 0, 1, 1))
     return torch.cat([padded[tap : tap + target] for tap in range(TAPS)], dim=1)

@@ -162,7 +162,10 @@ class DeconvNet(SemanticModel):
         Raises:
             CheckpointError: when they cannot be read or fetched, or do not fit.
         """
-        tensors, source = read_torchvision("vgg16_bn", weights), f"vgg16 weights ({weights})"
+        tensors, source = (
+            read_torchvision("VGG16_BN_Weights.IMAGENET1K_V1", weights),
+            f"vgg16 weights ({weights})",
+        )
         self.encoder.load_public(tensors, source=source)
         layers = nn.ModuleDict({"fc6": self.fc6.layer, "fc7": self.fc7.layer})
         names = ("classifier.0", "classifier.3")

@@ -312,7 +312,7 @@ def build_fcn(
         std=std,
     )
     if weights is not None:
-        public = read_torchvision("vgg16", weights)
+        public = read_torchvision("VGG16_Weights.IMAGENET1K_V1", weights)
         model.load_public_vgg16(public, source=f"vgg16 weights ({weights})")
     if coarser is not None:
         model.upgrade(read_weights(coarser), source=f"weights file {coarser}")
@@ -346,7 +346,7 @@ def build_fcn_alexnet(
         std=std,
     )
     if weights is not None:
-        public = read_torchvision("alexnet", weights)
+        public = read_torchvision("AlexNet_Weights.IMAGENET1K_V1", weights)
         model.load_public_alexnet(public, source=f"alexnet weights ({weights})")
     return model
 

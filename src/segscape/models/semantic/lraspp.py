@@ -14,8 +14,8 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from segscape.encoders.torchvision_encoder import TorchvisionEncoder, read_public
-from segscape.encoders.weight_files import load_by_name
+from segscape.encoders.torchvision_encoder import TorchvisionEncoder
+from segscape.encoders.weight_files import load_by_name, read_torchvision
 from segscape.models.options import Count, PerChannel
 from segscape.models.outputs import SemanticOutputs
 from segscape.models.semantic_model import SemanticModel
@@ -144,5 +144,5 @@ def build_lraspp(
         taxonomy, backbone, channels=channels, in_channels=in_channels, mean=mean, std=std
     )
     if weights is not None:
-        model.load_public(read_public(PUBLIC, weights), source=f"lraspp weights ({weights})")
+        model.load_public(read_torchvision(PUBLIC, weights), source=f"lraspp weights ({weights})")
     return model

@@ -276,7 +276,7 @@ def build_segnet(
         std=std,
     )
     if weights is not None:
-        public = read_torchvision("vgg16_bn", weights)
+        public = read_torchvision("VGG16_BN_Weights.IMAGENET1K_V1", weights)
         model.encoder.load_public(public, source=f"vgg16 weights ({weights})")
     return model
 

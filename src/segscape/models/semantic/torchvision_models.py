@@ -26,9 +26,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from segscape.encoders.torchvision_encoder import Backbone, TorchvisionEncoder, read_public
-from segscape.encoders.weight_files import load_by_name
-from segscape.layers.image_pooling import normalize_pooled
+from segscape.encoders.torchvision_encoder import Backbone, TorchvisionEncoder
+from segscape.encoders.weight_files import load_by_name, read_torchvision
+from segscape.layers.batch_norm import normalize_pooled
 from segscape.models.options import Count, Fraction, PerChannel
 from segscape.models.outputs import SemanticOutputs
 from segscape.models.semantic_model import SemanticModel
@@ -272,7 +272,9 @@ def _begin(
             f"torchvision has no {head} weights over {encoder}: choose encoder {have}, or give a "
             "file as weights=PATH"
         )
-    model.load_public(read_public(public, weights), source=f"{head} {encoder} weights ({weights})")
+    model.load_public(
+        read_torchvision(public, weights), source=f"{head} {encoder} weights ({weights})"
+    )
 
 
 def _normalized(convolution: nn.Conv2d) -> nn.Sequential:
