@@ -25,6 +25,7 @@ OPTIONS: dict[str, list[dict[str, object]]] = {
         {"height": 40, "width": 66, "scale": (0.5, 1.5), "cover": True, "aspect": (0.7, 1.4)},
         {"height": 33, "width": 40, "rare_class_probability": 0.5, "max_category_share": 0.7},
     ],
+    "object_crop": [{"others": "keep"}, {"others": "keep", "background": 2, "smallest_px": 400}],
     "pad": [{"height": 80, "width": 120}],
     "horizontal_flip": [{}, {"probability": 1.0}],
     "vertical_flip": [{}, {"probability": 1.0}],

@@ -5,7 +5,7 @@ import pytest
 import torch
 from tests.support.stand_in_segmenter import TableSegmenter, numbered
 
-from segscape.evaluation import report
+from segscape.evaluation import pages
 from segscape.evaluation.evaluate import evaluate
 from segscape.evaluation.report import render, write_report
 from segscape.structures import Category, OutputError, Taxonomy
@@ -137,7 +137,7 @@ def test_predictions_of_nothing_have_their_own_column():
 
 
 def test_many_categories_keep_the_page_small(tmp_path, monkeypatch):
-    monkeypatch.setattr(report, "MOST_BYTES", 500_000)
+    monkeypatch.setattr(pages, "MOST_BYTES", 500_000)
     many = Taxonomy.from_names([f"category {i}" for i in range(150)])
     generator = torch.Generator().manual_seed(0)
     # Noise is the worst there is for compression: the pictures must be made smaller.

@@ -1,4 +1,5 @@
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from torch import nn
 from segscape.layers.batch_norm import (
     SynchronizedBatchNorm2d,
     SynchronizedBatchNormAct2d,
+    normalize_pooled,
     synchronize,
 )
 from segscape.ops.processes import sum_over_processes
@@ -124,3 +126,31 @@ def test_unknown_kinds_are_refused():
 
     with pytest.raises(StructureError, match=r"Strange .* use nn\.BatchNorm2d"):
         synchronize(nn.Sequential(Strange(3)))
+
+
+def test_one_value_per_channel_takes_the_running_statistics():
+    norm = nn.BatchNorm2d(2)
+    norm.running_mean, norm.running_var = torch.tensor([1.0, 2.0]), torch.tensor([4.0, 9.0])
+    x = torch.tensor([3.0, 8.0]).reshape(1, 2, 1, 1)
+    normalized = normalize_pooled(norm, x)
+    torch.testing.assert_close(normalized.flatten(), torch.tensor([1.0, 2.0]), atol=1e-4, rtol=0)
+    assert torch.equal(normalized, normalize_pooled(norm.eval(), x))
+    assert norm.running_mean.tolist() == [1, 2]
+    normalized.sum().backward()
+    assert norm.weight.grad is not None
+
+
+def test_two_values_per_channel_take_their_own_statistics():
+    norm, x = nn.BatchNorm2d(2), torch.randn(2, 2, 1, 1)
+    assert torch.equal(normalize_pooled(norm, x), copy.deepcopy(norm)(x))
+    assert norm.running_mean is not None
+    assert norm.running_mean.ne(0).all()
+
+
+def lone_value(rank, world):
+    norm: Any = synchronize(nn.BatchNorm2d(1))
+    return normalize_pooled(norm, torch.full((1, 1, 1, 1), 2.0 * rank)).item()
+
+
+def test_one_value_on_each_process_takes_the_statistics_of_all():
+    assert run_in_processes(lone_value) == pytest.approx([-1, 1], abs=1e-4)

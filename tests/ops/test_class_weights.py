@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from tests.support.data_roots import data_root
 
-from segscape.ops.class_weights import RULES, class_weights
+from segscape.ops.class_weights import RULES, SEGNET_CAMVID_RELEASE, class_weights
 
 COUNTS = torch.tensor([900, 90, 10, 0])
 
@@ -90,3 +90,7 @@ def test_median_frequency_on_camvid_gives_the_known_numbers():
     # Worked out by an independent script, research sheet semantic.md sec. 3.3.
     expected = "0.2793 0.2017 4.7865 0.1490 1.0000 0.4217 3.8467 1.9736 0.7889 6.3747 8.8587"
     assert [f"{w:.4f}" for w in weights.tolist()] == expected.split()
+    # SegNet's released weights are about these, but for signs, fences, pedestrians and bicyclists.
+    ratios = torch.tensor(SEGNET_CAMVID_RELEASE) / weights
+    assert float(ratios[6]) == pytest.approx(2.507, abs=1e-3)
+    assert float(ratios[:6].sub(1).abs().max()) < 0.1

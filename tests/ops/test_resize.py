@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torchvision.transforms.v2 import functional as tv
 
+from segscape.ops.interpolation import interpolate
 from segscape.ops.resize import resize_image, resize_labels, resize_maps, resize_nearest
 
 SIZES = st.one_of(st.just(1), st.integers(1, 24))
@@ -162,3 +163,15 @@ def test_no_pixels(size: tuple[int, int]) -> None:
         resize_labels(random_image(4, 4)[0], size)
     with pytest.raises(ValueError, match=r"ask for at least 1 x 1"):
         resize_maps(torch.rand(1, 1, 4, 4), size)
+
+
+def test_maps_by_matrices_where_determinism_is_asked():
+    maps = torch.randn(2, 3, 7, 9)
+    usual = resize_maps(maps, (20, 31))
+    torch.use_deterministic_algorithms(True)
+    try:
+        asked = resize_maps(maps, (20, 31))
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert torch.equal(asked, interpolate(maps, (20, 31)))
+    torch.testing.assert_close(asked, usual, atol=1e-5, rtol=1e-5)

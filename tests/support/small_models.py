@@ -19,6 +19,17 @@ SMALL: dict[str, dict[str, object]] = {
     "deeplab_v2": {"encoder": "resnet18", "multi_scale": True},
     "deeplab_v3": {"encoder": "resnet18", "multi_grid": [1, 2], "channels": 16},
     "deeplab_v3_plus": {"encoder": "resnet18", "channels": 16, "low_level_channels": 8},
+    "torchvision_fcn": {"encoder": "mobilenet_v3_large"},
+    "torchvision_deeplab_v3": {"encoder": "mobilenet_v3_large"},
+    "lraspp": {"channels": 16},
+    "segnet": {"channels": 8},
+    "segnet_basic": {"channels": 8},
+    "deconvnet": {"channels": 8, "hidden_channels": 32},
+    "pspnet": {"encoder": "resnet18", "channels": 16},
+    "refinenet": {"encoder": "resnet18", "channels": 16, "variant": "released"},
+    "light_weight_refinenet": {"encoder": "resnet18", "channels": 16},
+    "upernet": {"encoder": "resnet18", "channels": 16, "auxiliary": True},
+    "segformer": {"encoder": "mit_b0", "decoder_channels": 16, "drop_path": 0.0},
 }
 
 

@@ -102,7 +102,7 @@ def test_overrides(file):
         ("losses=[]", r"losses: got \[\], expected .*at least 1"),
         ("model.name=unte", r"model\.name: 'unte'.*'unet'"),
         ("training.batch_size=0", r"training\.batch_size: got 0, expected greater than or"),
-        ("training.steps=9", r"training: got .*, expected either epochs or steps"),
+        ("training.steps=9", r"training: got .*, expected one of epochs, steps and minutes"),
         ("data.cache=maybe", r"data\.cache: got 'maybe', expected true or false or 'auto'"),
         ("training.precision=bf8", r"training\.precision: got 'bf8', expected 'auto', 'fp32'"),
         ("training.epochs.x=1", r"training\.epochs: leads into the plain value|plain value 3"),
@@ -147,6 +147,40 @@ def test_steps_and_evaluations():
     assert Training(epochs=1, batch_size=4).total_steps(1) == 1
     assert Training(steps=5, batch_size=4, evaluate_every=99).evaluation_steps(10) == {5}
     assert Training(steps=10, batch_size=2, accumulate=2).evaluation_steps(8) == {2, 4, 6, 8, 10}
+
+
+def test_a_recipe_like_another_says_only_what_differs(tmp_path):
+    (tmp_path / "base.yaml").write_text(
+        "data: {train: folder:photos, ignore: [9]}\n"
+        "model: {name: unet, encoder: resnet18}\n"
+        "transforms: [{name: horizontal_flip}]\n"
+        "training: {epochs: 3, batch_size: 2}\n"
+    )
+    (tmp_path / "near.yaml").write_text(
+        "like: base.yaml\nmodel: {depth: 4}\ntransforms: []\ntraining: {batch_size: 5}\n"
+    )
+    (tmp_path / "far.yaml").write_text("like: near.yaml\nmodel: {name: fcn8s, at_once: true}\n")
+    near, far = read_recipe(tmp_path / "near.yaml"), read_recipe(tmp_path / "far.yaml")
+    assert near.model.options == {"encoder": "resnet18", "depth": 4}
+    assert near.transforms == ()
+    assert (near.training.epochs, near.training.batch_size) == (3, 5)
+    assert near.data.ignore == (9,)
+    assert far.model.options == {"at_once": True}
+    assert far.training == near.training
+    assert read_recipe(tmp_path / "near.yaml", ["model.depth=2"]).model.options["depth"] == 2
+
+
+def test_a_recipe_like_none_or_like_itself_is_refused(tmp_path):
+    (tmp_path / "a.yaml").write_text("like: b.yaml\n")
+    (tmp_path / "b.yaml").write_text("like: a.yaml\n")
+    with pytest.raises(RecipeError, match=r"a\.yaml is like .*b\.yaml is like .*a\.yaml"):
+        read_recipe(tmp_path / "a.yaml")
+    (tmp_path / "a.yaml").write_text("like: camvid_unett\n")
+    with pytest.raises(RecipeError, match="did you mean 'camvid_unet'"):
+        read_recipe(tmp_path / "a.yaml")
+    (tmp_path / "a.yaml").write_text("like: [demo]\n")
+    with pytest.raises(RecipeError, match="like: got"):
+        read_recipe(tmp_path / "a.yaml")
 
 
 def test_the_outcome_leaves_out_what_does_not_change_numbers(file):

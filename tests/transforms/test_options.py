@@ -28,6 +28,7 @@ WRONG: list[tuple[str, dict[str, object], str]] = [
     ),
     ("random_resized_crop", {**SIZE, "aspect": (0.0, 1.0)}, "aspect is 0"),
     ("random_resized_crop", {**SIZE, "scale": (-1.0, 1.0)}, "random_resized_crop: scale is -1.0"),
+    ("object_crop", {"enlarged": 0.9}, "object_crop: enlarged is 0.9, expected a number >= 1"),
     ("pad", {"height": 0, "width": 4}, "pad: height is 0"),
     ("horizontal_flip", {"probability": -0.1}, "horizontal_flip: probability is -0.1"),
     ("vertical_flip", {"probability": math.nan}, "vertical_flip: probability is nan"),

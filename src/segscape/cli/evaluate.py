@@ -85,7 +85,7 @@ def evaluate(
     title = f"{run.resolve().name} on {judged.name}, {judged.split}"
     write_report(page, evaluation, title=title, run=run)
     if json is not None:
-        judging.write_json(json, evaluation)
+        judging.write_json(json, evaluation.to_json())
     console.print(score_table(evaluation, title))
     console.print(overall(evaluation))
     # Not wrapped: people copy these lines.

@@ -4,11 +4,12 @@ import json
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from segscape.evaluation.evaluation import Evaluation, Fact
+from segscape.evaluation.evaluation import Fact
 from segscape.inference.precision import check_precision
 from segscape.inference.run_folder import model_folder
 from segscape.inference.segmenter import Segmenter
@@ -98,12 +99,12 @@ def _fact(value: object) -> Fact:
     return value if isinstance(value, str | int | float) or value is None else str(value)
 
 
-def write_json(path: Path, evaluation: Evaluation) -> None:
-    """Write all numbers.
+def write_json(path: Path, numbers: dict[str, Any]) -> None:
+    """Write all numbers, as `to_json` gives them.
 
     Raises:
         OutputError: when the file cannot be written.
     """
     with atomic_file(path) as draft:
-        text = json.dumps(evaluation.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(numbers, indent=2, ensure_ascii=False, allow_nan=False)
         draft.write_text(text + "\n", "utf-8")

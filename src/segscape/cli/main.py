@@ -17,6 +17,7 @@ VERBS = {
     "check": "Examine a data set before training: ids, pairs, sizes, duplicates, balance.",
     "train": "Train a recipe; --resume continues a stopped run to the same bits.",
     "evaluate": "Judge a run on labelled images: table, JSON and HTML report.",
+    "compare": "Set several runs side by side on the same images: one HTML page.",
     "predict": "Write masks for images of any size.",
 }
 

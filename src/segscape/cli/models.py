@@ -30,6 +30,7 @@ def models(
         typer.echo(json_text.dumps(rows, indent=2))
         return
     table = Table("name", "task", "paper", "parameters", "strides")
+    table.columns[0].no_wrap = True  # a name cut short cannot be typed
     table.columns[3].justify = "right"
     for row in rows:
         strides = " ".join(str(stride) for stride in row["strides"])

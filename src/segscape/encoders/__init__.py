@@ -6,6 +6,9 @@ from typing import Literal
 
 from segscape.encoders.dilation import set_multi_grid
 from segscape.encoders.encoder import Encoder as Encoder
+from segscape.encoders.mix_transformer import SIZES as MIX_TRANSFORMERS
+from segscape.encoders.mix_transformer import MixTransformer as MixTransformer
+from segscape.encoders.mix_transformer import build_mix_transformer
 from segscape.encoders.plain import PREFIX, build_plain
 from segscape.encoders.plain import PlainEncoder as PlainEncoder
 from segscape.encoders.timm_encoder import TimmEncoder as TimmEncoder
@@ -23,10 +26,11 @@ def build_encoder(
     depth: int | None = None,
     multi_grid: Sequence[int] | None = None,
 ) -> Encoder:
-    """Build an encoder by name: our own `vgg16` and `plain16`, else any backbone of timm.
+    """Build an encoder by name: our own `vgg16`, `mit_b0` and `plain16`, else any backbone of timm.
 
     Args:
-        name: `vgg16`; `plain` and the channels of its first level, as `plain16`; or a name of timm.
+        name: `vgg16`; `mit_b0` to `mit_b5`; `plain` and the channels of its first level, as
+            `plain16`; or a name of timm.
         in_channels: channels of the input.
         output_stride: 8, 16 or 32, where the backbone can.
         weights: None for random weights, a local file, or "download".
@@ -47,6 +51,14 @@ def build_encoder(
         if depth is not None and depth != len(VGG16.channels):
             raise RecipeError(f"encoder 'vgg16' always returns 5 maps, depth {depth} was asked for")
         return build_vgg16(in_channels=in_channels, output_stride=output_stride, weights=weights)
+    if name in MIX_TRANSFORMERS:
+        return build_mix_transformer(
+            name,
+            in_channels=in_channels,
+            output_stride=output_stride,
+            weights=weights,
+            depth=depth,
+        )
     if name.startswith(PREFIX):
         if weights is not None or output_stride != 32:
             raise RecipeError(

@@ -164,41 +164,63 @@ class ConvolutionalClassifier(nn.Module):
         Raises:
             CheckpointError: when they are missing or of another shape.
         """
-        reshaped: dict[str, Tensor] = {}
-        for layer, public, shape in (
-            ("fc6", "classifier.0", (-1, 512, 7, 7)),
-            ("fc7", "classifier.3", (-1, self.fc6.out_channels, 1, 1)),
-        ):
-            for part in ("weight", "bias"):
-                tensor = tensors.get(f"{public}.{part}")
-                if tensor is None:
-                    raise CheckpointError(
-                        f"{source} lacks {public}.{part}: give a vgg16 file with its classifier"
-                    )
-                try:
-                    reshaped[f"{layer}.{part}"] = (
-                        tensor.reshape(shape) if part == "weight" else tensor
-                    )
-                except RuntimeError as error:
-                    raise CheckpointError(
-                        f"{source}: {public}.{part} of {tuple(tensor.shape)} cannot be {layer}: "
-                        "give a vgg16 file"
-                    ) from error
-        load_by_name(self, reshaped, source=source)
+        public = convolutional_classifier(tensors, channels=self.fc6.out_channels, source=source)
+        load_by_name(self, public, source=source)
 
 
-def read_vgg16(weights: Path | Literal["download"]) -> Mapping[str, Tensor]:
+def convolutional_classifier(
+    tensors: Mapping[str, Tensor], *, channels: int, source: str
+) -> dict[str, Tensor]:
+    """Reshape `classifier.0` and `classifier.3` of a public `vgg16` into `fc6` and `fc7`.
+
+    Args:
+        tensors: a public state dict, with or without batch normalisation.
+        channels: outputs of fc6.
+        source: says in errors where the tensors come from.
+
+    Raises:
+        CheckpointError: when they are missing or of another shape.
+    """
+    reshaped: dict[str, Tensor] = {}
+    for layer, public, shape in (
+        ("fc6", "classifier.0", (-1, 512, 7, 7)),
+        ("fc7", "classifier.3", (-1, channels, 1, 1)),
+    ):
+        for part in ("weight", "bias"):
+            tensor = tensors.get(f"{public}.{part}")
+            if tensor is None:
+                raise CheckpointError(
+                    f"{source} lacks {public}.{part}: give a vgg16 file with its classifier"
+                )
+            try:
+                reshaped[f"{layer}.{part}"] = tensor.reshape(shape) if part == "weight" else tensor
+            except RuntimeError as error:
+                raise CheckpointError(
+                    f"{source}: {public}.{part} of {tuple(tensor.shape)} cannot be {layer}: "
+                    "give a vgg16 file"
+                ) from error
+    return reshaped
+
+
+def read_vgg16(
+    weights: Path | Literal["download"], *, batch_norm: bool = False
+) -> Mapping[str, Tensor]:
     """Read public `vgg16` weights from a file, or let torchvision fetch its own.
+
+    Args:
+        weights: a file, or "download".
+        batch_norm: whether those with batch normalisation are fetched.
 
     Raises:
         CheckpointError: when they cannot be read or fetched.
     """
     if isinstance(weights, Path):
         return read_weights(weights)
-    from torchvision.models import VGG16_Weights
+    from torchvision.models import VGG16_BN_Weights, VGG16_Weights
 
+    published = VGG16_BN_Weights.IMAGENET1K_V1 if batch_norm else VGG16_Weights.IMAGENET1K_V1
     try:
-        return VGG16_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
+        return published.get_state_dict(progress=False, check_hash=True)
     except (OSError, RuntimeError) as error:
         raise CheckpointError(
             f"vgg16 weights could not be downloaded ({error}): give a local file as weights=PATH"

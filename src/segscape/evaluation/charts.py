@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 WIDTH, HEIGHT = 400, 230
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 12, 34
+SCATTER_WIDTH, SCATTER_HEIGHT = 760, 360
 MOST_POINTS = 400
+# Names nearer to each other than this would be written over one another.
+_NAME_WIDTH, _NAME_HEIGHT = 150, 15
 
 Point = tuple[float, float]
 
@@ -98,6 +101,90 @@ def line_chart(
     )
 
 
+@dataclass(frozen=True)
+class Dot:
+    """A mark of a scatter chart and where its name is written."""
+
+    name: str
+    x: float
+    y: float
+    radius: float
+    low: float
+    high: float
+    name_x: float
+    name_y: float
+    name_anchor: str
+
+
+@dataclass(frozen=True)
+class ScatterChart:
+    """Dots ready to draw in a box of SCATTER_WIDTH x SCATTER_HEIGHT."""
+
+    dots: tuple[Dot, ...]
+    x_ticks: tuple[Tick, ...]
+    y_ticks: tuple[Tick, ...]
+
+
+def scatter_chart(
+    points: Sequence[tuple[str, float, float, float, Point]],
+) -> ScatterChart | None:
+    """Lay out dots over a logarithmic x and a linear y axis.
+
+    Args:
+        points: name, x above 0, y, what the area of the dot stands for, and the interval of y.
+
+    Returns:
+        None when no point has finite numbers.
+    """
+    points = [one for one in points if all(map(math.isfinite, one[1:4])) and one[1] > 0]
+    if not points:
+        return None
+    xs = [math.log10(x) for _, x, _, _, _ in points]
+    ends = [end for *_, interval in points for end in interval if math.isfinite(end)]
+    ys = [y for _, _, y, _, _ in points] + ends
+    # Half a factor of two on both sides, so that dots and names keep off the frame.
+    x_low, x_high = min(xs) - 0.15, max(xs) + 0.15
+    y_marks = _steps(*_widened(min(ys), max(ys)), 5)
+    y_low, y_high = y_marks[0], y_marks[-1]
+    largest = max(size for _, _, _, size, _ in points) or 1.0
+
+    def across(x: float) -> float:
+        share = (math.log10(x) - x_low) / (x_high - x_low)
+        return round(LEFT + share * (SCATTER_WIDTH - LEFT - RIGHT), 1)
+
+    def up(y: float) -> float:
+        share = (y - y_low) / (y_high - y_low)
+        return round(SCATTER_HEIGHT - BOTTOM - share * (SCATTER_HEIGHT - TOP - BOTTOM), 1)
+
+    dots: list[Dot] = []
+    for name, x, y, size, interval in sorted(points, key=lambda one: -one[2]):
+        low, high = (end if math.isfinite(end) else y for end in interval)
+        radius = round(4 + 10 * math.sqrt(size / largest), 1)
+        right = across(x) < 0.7 * SCATTER_WIDTH
+        name_x = across(x) + (radius + 6) * (1 if right else -1)
+        written = [dot.name_y for dot in dots if abs(dot.name_x - name_x) < _NAME_WIDTH]
+        name_y = max([up(y) + 4, *(line + _NAME_HEIGHT for line in written)])
+        dots.append(
+            Dot(
+                name,
+                across(x),
+                up(y),
+                radius,
+                up(low),
+                up(high),
+                round(name_x, 1),
+                round(min(name_y, SCATTER_HEIGHT - BOTTOM - 4), 1),
+                "start" if right else "end",
+            )
+        )
+    x_marks = [mark for mark in _scatter_steps(x_low, x_high) if x_low <= mark <= x_high]
+    return ScatterChart(
+        tuple(dots),
+        tuple(Tick(across(10**mark), tidy(10**mark)) for mark in x_marks),
+        tuple(Tick(up(y), tidy(y)) for y in y_marks),
+    )
+
+
 def tidy(value: float) -> str:
     """Write a number as short as three digits allow.
 
@@ -142,6 +229,13 @@ def _decade_steps(low: float, high: float) -> list[float]:
     factors = (1, 2, 5) if high - low < 3 else (1,)
     powers = range(math.floor(low), math.ceil(high) + 1)
     return [power + math.log10(factor) for power in powers for factor in factors]
+
+
+def _scatter_steps(low: float, high: float) -> list[float]:
+    """Logarithms of round numbers, more of them the less there is to cover."""
+    if high - low > 1:
+        return _decade_steps(low, high)
+    return [math.log10(mark) for mark in _steps(10**low, 10**high, 6) if mark > 0]
 
 
 def _steps(low: float, high: float, about: int) -> list[float]:

@@ -4,19 +4,14 @@ from datetime import datetime
 from math import isnan
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from segscape import __version__
 from segscape.evaluation import charts, report_views
 from segscape.evaluation.curves import training_charts
 from segscape.evaluation.evaluation import Evaluation
-from segscape.io.atomic import atomic_file
+from segscape.evaluation.pages import template, write_page
 from segscape.visualize.overlay import WRONG_COLOR
 
 TEMPLATE = "report.html.jinja"
-MOST_BYTES = 5_000_000
-# Tried in turn until the page is small enough; the last one is taken in any case.
-LONGEST_SIDES = (480, 320, 200, 120)
 
 
 def write_report(
@@ -34,29 +29,16 @@ def write_report(
     Raises:
         OutputError: when the file cannot be written.
     """
-    page = ""
-    for longest_side in LONGEST_SIDES:
-        page = render(evaluation, title=title, run=run, longest_side=longest_side)
-        if len(page.encode()) < MOST_BYTES:
-            break
-    with atomic_file(path) as draft:
-        draft.write_text(page, "utf-8")
+    write_page(path, lambda longest: render(evaluation, title=title, run=run, longest_side=longest))
 
 
 def render(
     evaluation: Evaluation, *, title: str, run: Path | None = None, longest_side: int = 480
 ) -> str:
     """The page as text; every name from outside is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     everything = evaluation.judged_pixels + evaluation.void_pixels
     intervals, calibration = evaluation.intervals, evaluation.calibration
-    return environment.get_template(TEMPLATE).render(
+    return template(TEMPLATE).render(
         title=title,
         version=__version__,
         date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),

@@ -139,6 +139,11 @@ class Segmenter:
         return self._model.taxonomy
 
     @property
+    def parameters(self) -> int:
+        """How many numbers training has set."""
+        return sum(parameter.numel() for parameter in self._model.parameters())
+
+    @property
     def options(self) -> dict[str, object]:
         """All that the labels depend on besides model and image, as plain values."""
         return {

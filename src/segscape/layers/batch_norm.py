@@ -8,6 +8,7 @@ CPU; this one works on both, so that a training on several processes equals one 
 """
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -76,6 +77,31 @@ class SynchronizedBatchNormAct2d(SynchronizedBatchNorm2d):
     ) -> Float[Tensor, "batch channel height width"]:
         """Normalise, scale and shift each channel, drop, activate."""
         return self.act(self.drop(super().forward(input)))
+
+
+def normalize_pooled(
+    norm: nn.BatchNorm2d, x: Float[Tensor, "batch channel height width"]
+) -> Float[Tensor, "batch channel height width"]:
+    """Normalise a map that may be a single pixel, as of an image pooled to one.
+
+    One value has no variance: where all processes together hold only one per channel, the running
+    statistics take the place of its own and stay as they are. A network trained on one image at a
+    time so learns with the very statistics it is used with.
+
+    Args:
+        norm: of as many channels as the map, with running statistics.
+        x: any size.
+
+    >>> norm = nn.BatchNorm2d(1, eps=0)
+    >>> normalize_pooled(norm, torch.full((1, 1, 1, 1), 3.0)).item()
+    3.0
+    """
+    values = x.shape[0] * x.shape[2] * x.shape[3] * process_count()
+    if norm.training and values == 1:
+        return F.batch_norm(
+            x, norm.running_mean, norm.running_var, norm.weight, norm.bias, False, 0.0, norm.eps
+        )
+    return norm(x)
 
 
 def synchronize(module: nn.Module) -> nn.Module:

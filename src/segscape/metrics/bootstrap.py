@@ -19,7 +19,7 @@ _BLOCK = 8_000_000  # draws held at once: 64 MB
 
 @dataclass(frozen=True)
 class Interval:
-    """Two bounds in [0, 1]; both nan where the score is not defined."""
+    """Two bounds of a score; both nan where the score is not defined."""
 
     low: float
     high: float
@@ -75,7 +75,7 @@ def bootstrap_intervals(
     mious: list[Float64[ndarray, " draw"]] = []
     accuracies: list[Float64[ndarray, " draw"]] = []
     class_ious: list[Float64[ndarray, "draw category"]] = []
-    for times in _draws(len(hits), samples, seed):
+    for times in drawn_images(len(hits), samples, seed):
         # Sums of pixels below 2^53 are exact in float64, and far faster than in integers.
         sums = [times @ counts.astype(np.float64) for counts in (hits, true, predicted)]
         class_iou = ratios.iou(*sums)
@@ -85,13 +85,13 @@ def bootstrap_intervals(
     return ConfidenceIntervals(
         level=level,
         samples=samples,
-        miou=_interval(np.concatenate(mious), level),
-        pixel_accuracy=_interval(np.concatenate(accuracies), level),
-        class_iou=tuple(_interval(draws, level) for draws in np.concatenate(class_ious).T),
+        miou=quantile_interval(np.concatenate(mious), level),
+        pixel_accuracy=quantile_interval(np.concatenate(accuracies), level),
+        class_iou=tuple(quantile_interval(draws, level) for draws in np.concatenate(class_ious).T),
     )
 
 
-def _draws(images: int, samples: int, seed: int) -> Iterator[Float64[ndarray, "draw image"]]:
+def drawn_images(images: int, samples: int, seed: int) -> Iterator[Float64[ndarray, "draw image"]]:
     """How often each draw holds each image, in blocks of draws."""
     generator = np.random.default_rng(seed)
     block = max(1, _BLOCK // images)
@@ -103,7 +103,8 @@ def _draws(images: int, samples: int, seed: int) -> Iterator[Float64[ndarray, "d
         yield times.reshape(number, images).astype(np.float64)
 
 
-def _interval(draws: Float64[ndarray, "draw"], level: float) -> Interval:
+def quantile_interval(draws: Float64[ndarray, "draw"], level: float) -> Interval:
+    """The middle of the draws that are numbers, holding the share `level` of them."""
     draws = draws[~np.isnan(draws)]
     if len(draws) == 0:
         return Interval(float("nan"), float("nan"))

@@ -10,13 +10,25 @@ from pydantic import TypeAdapter, ValidationError
 
 from segscape.models.model import Architecture as Architecture
 from segscape.models.model import Model as Model
+from segscape.models.semantic.deconvnet import build_deconvnet
 from segscape.models.semantic.deeplab_v1 import build_deeplab_largefov
 from segscape.models.semantic.deeplab_v2 import build_deeplab_v2
 from segscape.models.semantic.deeplab_v3 import build_deeplab_v3
 from segscape.models.semantic.deeplab_v3_plus import build_deeplab_v3_plus
 from segscape.models.semantic.encoder_unet import build_unet
 from segscape.models.semantic.fcn import build_fcn8s, build_fcn16s, build_fcn32s
+from segscape.models.semantic.light_weight_refinenet import build_light_weight_refinenet
+from segscape.models.semantic.lraspp import build_lraspp
+from segscape.models.semantic.pspnet import build_pspnet
+from segscape.models.semantic.refinenet import build_refinenet
+from segscape.models.semantic.segformer import build_segformer
+from segscape.models.semantic.segnet import build_segnet, build_segnet_basic
+from segscape.models.semantic.torchvision_models import (
+    build_torchvision_deeplab_v3,
+    build_torchvision_fcn,
+)
 from segscape.models.semantic.unet import build_unet_2015
+from segscape.models.semantic.upernet import build_upernet
 from segscape.structures import RecipeError, Taxonomy
 
 AnyModel = Model[Any, Any, Any]
@@ -49,6 +61,25 @@ MODELS: dict[str, ModelEntry] = {
     "deeplab_v2": ModelEntry("semantic", "Chen 2016, arXiv:1606.00915", build_deeplab_v2),
     "deeplab_v3": ModelEntry("semantic", "Chen 2017, arXiv:1706.05587", build_deeplab_v3),
     "deeplab_v3_plus": ModelEntry("semantic", "Chen 2018, arXiv:1802.02611", build_deeplab_v3_plus),
+    "torchvision_fcn": ModelEntry(
+        "semantic", "after Long 2015, arXiv:1411.4038", build_torchvision_fcn
+    ),
+    "torchvision_deeplab_v3": ModelEntry(
+        "semantic", "after Chen 2017, arXiv:1706.05587", build_torchvision_deeplab_v3
+    ),
+    "lraspp": ModelEntry("semantic", "Howard 2019, arXiv:1905.02244", build_lraspp),
+    "segnet": ModelEntry("semantic", "Badrinarayanan 2015, arXiv:1511.00561", build_segnet),
+    "segnet_basic": ModelEntry(
+        "semantic", "Badrinarayanan 2015, arXiv:1511.00561", build_segnet_basic
+    ),
+    "deconvnet": ModelEntry("semantic", "Noh 2015, arXiv:1505.04366", build_deconvnet),
+    "pspnet": ModelEntry("semantic", "Zhao 2017, arXiv:1612.01105", build_pspnet),
+    "refinenet": ModelEntry("semantic", "Lin 2017, arXiv:1611.06612", build_refinenet),
+    "light_weight_refinenet": ModelEntry(
+        "semantic", "Nekrasov 2018, arXiv:1810.03272", build_light_weight_refinenet
+    ),
+    "upernet": ModelEntry("semantic", "Xiao 2018, arXiv:1807.10221", build_upernet),
+    "segformer": ModelEntry("semantic", "Xie 2021, arXiv:2105.15203", build_segformer),
 }
 
 

@@ -16,7 +16,8 @@ class SemanticOutputs:
 
     Args:
         logits: one map per category, of the batch's padded size.
-        auxiliary: logits of auxiliary heads, of the same shape, empty for most networks.
+        auxiliary: logits of auxiliary heads, of the same shape; empty for most networks, and in
+            evaluation, where these heads are not run.
     """
 
     logits: Float[Tensor, "batch category height width"]

@@ -52,11 +52,14 @@ class SemanticModel(Model[SemanticOutputs, SemanticTarget, LabelMap]):
         criteria: the terms of the loss, plain cross entropy unless a recipe sets others.
         auxiliary_weight: weight of each auxiliary head's loss.
         pad_to: images are padded right and bottom to a multiple of this by repeating their border.
+        coarsest_stride: image pixels per pixel of the coarsest map, of networks that read any size
+            without padding and normalise over the batch.
     """
 
     criteria: Sequence[WeightedLoss] = (WeightedLoss("cross_entropy", cross_entropy),)
     auxiliary_weight: float = 0.4
     pad_to: int = 1
+    coarsest_stride: int = 1
 
     def __init__(
         self,
@@ -77,10 +80,11 @@ class SemanticModel(Model[SemanticOutputs, SemanticTarget, LabelMap]):
         height, width = images.pixels.shape[2:]
         padded = Size(height + -height % self.pad_to, width + -width % self.pad_to)
         alone = self.training and len(images.sizes) * process_count() == 1
-        if alone and max(padded) <= self.pad_to:
+        pixel = max(self.pad_to, self.coarsest_stride)
+        if alone and max(padded) <= pixel:
             # One image that small is a single pixel on the coarsest map, of which batch
             # normalisation, over all processes, cannot take a variance.
-            padded = Size(padded.height, padded.width + self.pad_to)
+            padded = Size(padded.height, padded.width + pixel)
         outputs = self.score(repeat_border(self.normalize(images.pixels), images.sizes, padded))
         if padded == (height, width):
             return outputs

@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64, Integer, Shaped, UInt8
 from torch import Tensor
 
+from segscape.ops.interpolation import interpolate
+
 
 def resize_image(
     image: UInt8[Tensor, "channel _ _"], size: tuple[int, int]
@@ -92,6 +94,10 @@ def resize_maps(
 ) -> Float[Tensor, "batch channel _ _"]:
     """Resize logits or score maps bilinearly, differentiably; shrinking does not average.
 
+    After `torch.use_deterministic_algorithms(True)` by matrix products (`ops/interpolation.py`),
+    whose gradient is the same bits at every run on CUDA; torch then asks for the environment
+    variable CUBLAS_WORKSPACE_CONFIG=:4096:8 there.
+
     Args:
         maps: any values.
         size: height and width in pixels, each at least 1.
@@ -105,6 +111,8 @@ def resize_maps(
     _refuse_empty(size)
     if tuple(maps.shape[2:]) == tuple(size):
         return maps
+    if torch.are_deterministic_algorithms_enabled():
+        return interpolate(maps, size)
     return F.interpolate(maps, size=tuple(size), mode="bilinear", align_corners=False)
 
 

@@ -147,6 +147,16 @@ def _load(model: nn.Module, tensors: Mapping[str, Tensor], folder: Path) -> None
         ) from error
 
 
+def cached_sets(recipe: Recipe, sets: Sets) -> Sets:
+    """The data sets, decoded into memory where the recipe says so.
+
+    Raises:
+        SegscapeError: of the first file that cannot be read.
+    """
+    wanted = None if recipe.data.cache == "auto" else recipe.data.cache
+    return Sets(cached(sets.train, wanted=wanted), cached(sets.val, wanted=wanted))
+
+
 def assemble(recipe: Recipe, fabric: Fabric, sets: Sets) -> Assembly:
     """Build everything for a settled recipe.
 
@@ -159,8 +169,6 @@ def assemble(recipe: Recipe, fabric: Fabric, sets: Sets) -> Assembly:
             f"training.batch_size {training.batch_size} cannot be shared by {fabric.world_size} "
             "processes: make it a multiple"
         )
-    wanted = None if recipe.data.cache == "auto" else recipe.data.cache
-    sets = Sets(cached(sets.train, wanted=wanted), cached(sets.val, wanted=wanted))
     torch.manual_seed(training.seed)
     model = recipe_model(recipe, sets.train)
     if recipe.weights is not None:

@@ -17,7 +17,7 @@ import torch.distributed as distributed
 from segscape.ops.allocator import keep_freed_memory
 from segscape.ops.processes import process_count
 from segscape.structures import SegscapeError
-from segscape.training.assembly import Assembly, assemble
+from segscape.training.assembly import Assembly, assemble, cached_sets
 from segscape.training.checkpoint import (
     LAST,
     Checkpoint,
@@ -38,6 +38,7 @@ from segscape.training.progress_display import Display, Silence, display
 from segscape.training.recipe import Recipe
 from segscape.training.run_folder import begin, decided, refuse_existing, saved_recipe, settled
 from segscape.training.run_writer import RunWriter
+from segscape.training.time_budget import within_minutes
 from segscape.training.validation import validate
 
 
@@ -88,6 +89,9 @@ def train(recipe: Recipe, out: str | Path, *, resume: bool = False, quiet: bool 
 
     recipe = on_first_process(fabric, settle)
     fabric = open_fabric(recipe.training.precision)
+    sets = cached_sets(recipe, sets)
+    if recipe.training.minutes is not None:
+        recipe = within_minutes(recipe, fabric, sets)
     parts = assemble(recipe, fabric, sets)
     # Nothing is written before everything is known to fit together.
     is_new = not run.exists()

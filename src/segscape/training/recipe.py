@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from segscape.structures import RecipeError
 from segscape.training.entries import Entry, explain
 from segscape.training.recipe_text import SHIPPED as SHIPPED
-from segscape.training.recipe_text import override, parse_yaml, recipe_text, to_yaml
+from segscape.training.recipe_text import override, recipe_mapping, to_yaml
 
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -59,8 +59,10 @@ class Training(_Part):
     """How long and how.
 
     Args:
-        epochs: passes over the training images; None when `steps` is given.
+        epochs: passes over the training images; None when `steps` or `minutes` is given.
         steps: optimizer steps, instead of epochs.
+        minutes: of training and evaluation on this machine, instead of epochs; what a step takes
+            is measured first, and the run is then one of so many steps.
         batch_size: images per forward pass over all processes.
         accumulate: forward passes per optimizer step.
         clip_norm: upper bound of the gradient's norm.
@@ -79,6 +81,7 @@ class Training(_Part):
 
     epochs: Positive | None = None
     steps: Positive | None = None
+    minutes: Annotated[float, Field(gt=0)] | None = None
     batch_size: Positive = 8
     accumulate: Positive = 1
     clip_norm: Annotated[float, Field(gt=0)] | None = None
@@ -96,15 +99,21 @@ class Training(_Part):
 
     @model_validator(mode="after")
     def _one_length(self) -> "Training":
-        if (self.epochs is None) == (self.steps is None):
-            raise ValueError("either epochs or steps, and not both")
+        if [self.epochs, self.steps, self.minutes].count(None) != 2:
+            raise ValueError("one of epochs, steps and minutes")
         return self
 
     def total_steps(self, images: int) -> int:
-        """Optimizer steps for a data set of so many images."""
+        """Optimizer steps for a data set of so many images.
+
+        Raises:
+            RecipeError: when only `minutes` are known.
+        """
         if self.steps is not None:
             return self.steps
-        return max(1, (self.epochs or 1) * images // (self.batch_size * self.accumulate))
+        if self.epochs is None:
+            raise RecipeError("training.minutes: not measured yet: train, or give steps or epochs")
+        return max(1, self.epochs * images // (self.batch_size * self.accumulate))
 
     def evaluation_steps(self, images: int) -> frozenset[int]:
         """The steps after which to evaluate: at the end of epochs, and the last."""
@@ -203,11 +212,8 @@ def read_recipe(name_or_path: str | Path, overrides: tuple[str, ...] | list[str]
     Raises:
         RecipeError: naming the recipe, the key path, what was got and what was expected.
     """
-    text = recipe_text(name_or_path)
     try:
-        mapping = parse_yaml(text)
-        if not isinstance(mapping, dict):
-            raise RecipeError("holds no keys: expected data, model and training")
+        mapping = recipe_mapping(name_or_path)
         for word in overrides:
             override(mapping, word)
         return Recipe.from_mapping(mapping)

@@ -82,6 +82,50 @@ def recipe_text(name_or_path: str | Path) -> str:
         raise RecipeError(f"recipe {path}: cannot be read as text: {error}") from error
 
 
+def recipe_mapping(name_or_path: str | Path) -> dict[str, Any]:
+    """What a recipe holds; with `like: OTHER` that is the other recipe and what this one changes.
+
+    Keys are changed one by one. A part with a name of its own, as another model or optimizer,
+    replaces the whole part, and so does a list.
+
+    Raises:
+        RecipeError: when there is no such recipe, it cannot be read, or it is like itself.
+    """
+    names = [str(name_or_path)]
+    mapping = _mapping(name_or_path)
+    while "like" in mapping:
+        other: Any = mapping.pop("like")
+        if not isinstance(other, str) or not other:
+            raise RecipeError(f"like: got {other!r}, expected the name of a recipe")
+        beside = Path(names[-1]).parent / other
+        if other not in SHIPPED and beside.exists():
+            other = str(beside)
+        if other in names:
+            raise RecipeError(f"like: {' is like '.join([*names, other])}: break the circle")
+        names.append(other)
+        mapping = _changed(_mapping(other), mapping)
+    return mapping
+
+
+def _mapping(name_or_path: str | Path) -> dict[str, Any]:
+    mapping: Any = parse_yaml(recipe_text(name_or_path))
+    if not isinstance(mapping, dict):
+        raise RecipeError("holds no keys: expected data, model and training")
+    return mapping
+
+
+def _changed(mapping: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    changed = dict(mapping)
+    for key, value in changes.items():
+        old: Any = changed.get(key)
+        merged = isinstance(old, dict) and isinstance(value, dict)
+        if merged and value.get("name", old.get("name")) == old.get("name"):
+            changed[key] = _changed(old, value)
+        else:
+            changed[key] = value
+    return changed
+
+
 def override(mapping: dict[str, Any], word: str) -> None:
     """Set one value in a recipe's mapping by `dotted.key=value`.
 

@@ -52,6 +52,8 @@ def settled(asked: Recipe, saved: Recipe, run: Path) -> Recipe:
         for key in ("precision", "channels_last")
         if getattr(asked.training, key) == "auto"
     }
+    if asked.training.minutes is not None:
+        decided |= {"minutes": None, "steps": saved.training.steps}
     recipe = asked.model_copy(update={"training": asked.training.model_copy(update=decided)})
     refuse_another(run, saved.outcome(), recipe.outcome())
     return recipe

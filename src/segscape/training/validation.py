@@ -49,6 +49,7 @@ def validate(
     rank: int = 0,
     processes: int = 1,
     examples: int = 0,
+    limit: int | None = None,
 ) -> Validation:
     """Predict each image whole and compare it with its truth.
 
@@ -61,6 +62,7 @@ def validate(
         rank: of this process; it judges every `processes`-th image.
         processes: how many share the work; all must call this.
         examples: how many images to keep for pictures.
+        limit: judge only so many of the first images, 1 or more; None for all.
 
     Raises:
         SegscapeError: of a file that cannot be read.
@@ -68,10 +70,11 @@ def validate(
     confusion = ConfusionMatrix(dataset.taxonomy)
     losses: dict[str, float] = {}
     kept: list[tuple[Sample[LabelMap], LabelMap]] = []
+    count = len(dataset) if limit is None else min(limit, len(dataset))
     was_training = model.training
     model.eval()
     with torch.inference_mode(), precision, alone():
-        for sample in _read_ahead(dataset, range(rank, len(dataset), processes)):
+        for sample in _read_ahead(dataset, range(rank, count, processes)):
             batch = TrainingBatch.stack([sample]).to(device)
             images = batch.images(channels_last=channels_last)
             outputs = model(images)
@@ -86,7 +89,7 @@ def validate(
     for others in gather_over_processes(losses):
         losses.update(others)
     # In the data set's order: sums in another order are other sums.
-    mean = sum(losses[key] for key in dataset.keys) / len(dataset)
+    mean = sum(losses[key] for key in dataset.keys[:count]) / count
     return Validation(confusion.compute(), mean, tuple(kept))
 
 

@@ -9,6 +9,7 @@ from segscape.transforms.elastic import Elastic as Elastic
 from segscape.transforms.flip import HorizontalFlip as HorizontalFlip
 from segscape.transforms.flip import VerticalFlip as VerticalFlip
 from segscape.transforms.noise import Noise as Noise
+from segscape.transforms.object_crop import ObjectCrop as ObjectCrop
 from segscape.transforms.pad import Pad as Pad
 from segscape.transforms.quarter_turns import QuarterTurns as QuarterTurns
 from segscape.transforms.random_crop import RandomCrop as RandomCrop
@@ -25,6 +26,7 @@ TRANSFORMS: dict[str, Callable[..., Transform]] = {
     "resize": Resize,
     "random_crop": RandomCrop,
     "random_resized_crop": RandomResizedCrop,
+    "object_crop": ObjectCrop,
     "pad": Pad,
     "horizontal_flip": HorizontalFlip,
     "vertical_flip": VerticalFlip,

@@ -1,12 +1,19 @@
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
 from tests.support.small_models import TAXONOMY, noise_batch
 from torch import Tensor, nn
 
+from segscape.layers.upsampled_conv import UpsampledConv2d
+from segscape.layers.upsampling import UPSAMPLINGS
 from segscape.models import build_model
-from segscape.models.semantic.encoder_unet import EncoderUNet
+from segscape.models.semantic.encoder_unet import (
+    EncoderUNet,
+    UpBlock,
+    UpsampleJoinConvolve,
+    Upsampling,
+)
 from segscape.structures import RecipeError
 
 
@@ -73,3 +80,30 @@ def test_strides_and_blocks_that_do_not_fit_are_refused():
         EncoderUNet(TAXONOMY, Pyramid((3, 6)))
     with pytest.raises(RecipeError, match="needs 4"):
         EncoderUNet(TAXONOMY, Pyramid((2, 16)), decoder_channels=[8, 8])
+
+
+def test_every_part_that_needs_no_switches_can_upsample():
+    alone = {name for name, part in UPSAMPLINGS.items() if not part.needs_switches}
+    assert set(get_args(Upsampling)) == alone
+
+
+@pytest.mark.parametrize("upsampling", get_args(Upsampling))
+@pytest.mark.parametrize("finest_stride", [1, 2])
+def test_upsampling_by_any_part_trains_and_fits_any_size(upsampling: str, finest_stride: int):
+    options = {"encoder": "plain4", "depth": 3, "decoder_channels": [8, 6]}
+    options |= {"upsampling": upsampling, "finest_stride": finest_stride}
+    model: Any = build_model("unet", TAXONOMY, options)
+    logits = model(noise_batch((13, 18))).logits
+    assert logits.shape == (1, 3, 13, 18)
+    logits.square().sum().backward()
+    assert all(p.grad is not None and p.grad.any() for p in model.parameters())
+
+
+def test_nearest_upsampling_is_the_fused_one_and_equals_its_steps():
+    torch.manual_seed(0)
+    fused = UpBlock(6, 3, 4).eval()
+    assert isinstance(fused.conv1, UpsampledConv2d)
+    steps = UpsampleJoinConvolve(6, 3, 4, "nearest")
+    steps.conv.weight = fused.conv1.weight
+    x, skip = torch.randn(2, 6, 5, 7), torch.randn(2, 3, 10, 14)
+    torch.testing.assert_close(fused.conv1(x, skip), steps(x, skip), atol=1e-5, rtol=1e-5)

@@ -4,16 +4,17 @@ After O. Ronneberger, P. Fischer, T. Brox: U-Net, 2015, arXiv:1505.04597, with a
 network as its encoder, as in V. Iglovikov, A. Shvets: TernausNet, 2018, arXiv:1801.05746.
 
 Differences from the paper: padded convolutions, so that output and input have one size; nearest
-upsampling in place of up-convolutions; batch normalisation; no convolutions at full resolution on
-the way down, since encoders begin with a stride of 2 or 4. With `finest_stride` 2 or 4 the climb
-ends there and the logits are enlarged bilinearly, for most of a step's time goes into the last two
-levels.
+upsampling in place of up-convolutions (`upsampling` names others, to compare them); batch
+normalisation; no convolutions at full resolution on the way down, since encoders begin with a
+stride of 2 or 4. With `finest_stride` 2 or 4 the climb ends there and the logits are enlarged
+bilinearly, for most of a step's time goes into the last two levels.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 from segscape.encoders import Encoder, build_encoder
 from segscape.layers.conv import ConvBatchNormReLU
 from segscape.layers.upsampled_conv import UpsampledConv2d
+from segscape.layers.upsampling import UPSAMPLINGS
 from segscape.models.options import Count, PerChannel
 from segscape.models.outputs import SemanticOutputs
 from segscape.models.semantic_model import SemanticModel
@@ -28,14 +30,57 @@ from segscape.ops.resize import resize_maps
 from segscape.structures import RecipeError, Size, Taxonomy
 
 DECODER_CHANNELS = (256, 128, 64, 32, 16)
+# Those of `layers/upsampling.py` that need nothing but the map.
+Upsampling = Literal[
+    "nearest",
+    "bed_of_nails",
+    "bilinear",
+    "bicubic",
+    "transposed_convolution",
+    "resize_convolution",
+    "pixel_shuffle",
+]
+
+
+class UpsampleJoinConvolve(nn.Module):
+    """What `UpsampledConv2d` does at once for nearest neighbours, step by step for any part."""
+
+    def __init__(
+        self, in_channels: int, skip_channels: int, out_channels: int, upsampling: Upsampling
+    ) -> None:
+        super().__init__()
+        self.upsample = UPSAMPLINGS[upsampling](in_channels)
+        joined = in_channels + skip_channels
+        self.conv = nn.Conv2d(joined, out_channels, 3, padding=1, bias=False)
+        nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch in height width"],
+        skip: Float[Tensor, "batch skip 2*height 2*width"] | None = None,
+    ) -> Float[Tensor, "batch out 2*height 2*width"]:
+        """The fine output."""
+        fine = self.upsample(x, Size(2 * x.shape[2], 2 * x.shape[3]))
+        return self.conv(fine if skip is None else torch.cat([fine, skip], dim=1))
 
 
 class UpBlock(nn.Module):
     """Double the resolution, join the encoder's map of that resolution, convolve twice."""
 
-    def __init__(self, in_channels: int, skip_channels: int, out_channels: int) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        skip_channels: int,
+        out_channels: int,
+        *,
+        upsampling: Upsampling = "nearest",
+    ) -> None:
         super().__init__()
-        self.conv1 = UpsampledConv2d(in_channels, skip_channels, out_channels)
+        self.conv1 = (
+            UpsampledConv2d(in_channels, skip_channels, out_channels)
+            if upsampling == "nearest"
+            else UpsampleJoinConvolve(in_channels, skip_channels, out_channels, upsampling)
+        )
         self.norm1 = nn.BatchNorm2d(out_channels)
         self.conv2 = ConvBatchNormReLU(out_channels, out_channels)
 
@@ -57,6 +102,7 @@ class EncoderUNet(SemanticModel):
         decoder_channels: outputs of the blocks, coarsest first; an encoder of stride 32 has five
             blocks, one of stride 8 takes three.
         finest_stride: where the climb ends; 1 for full resolution.
+        upsampling: how a block doubles the resolution, of `layers/upsampling.py`.
         in_channels: channels the network reads, the same as the encoder's.
         mean: per channel, of images in [0, 1]; None for ImageNet's.
         std: likewise.
@@ -72,6 +118,7 @@ class EncoderUNet(SemanticModel):
         *,
         decoder_channels: Sequence[int] = DECODER_CHANNELS,
         finest_stride: int = 1,
+        upsampling: Upsampling = "nearest",
         in_channels: int = 3,
         mean: PerChannel = None,
         std: PerChannel = None,
@@ -103,7 +150,7 @@ class EncoderUNet(SemanticModel):
         for stride, width in zip(self._strides, widths[: len(self._strides)], strict=True):
             joined = self._map_at.get(stride)
             skip = 0 if joined is None else encoder.channels[joined]
-            blocks.append(UpBlock(before, skip, width))
+            blocks.append(UpBlock(before, skip, width, upsampling=upsampling))
             before = width
         self.blocks = nn.ModuleList(blocks)
         self.classifier = nn.Conv2d(before, len(taxonomy), 3, padding=1)
@@ -135,12 +182,15 @@ def build_unet(
     weights: Path | Literal["download"] | None = None,
     decoder_channels: tuple[Count, ...] = DECODER_CHANNELS,
     finest_stride: Literal[1, 2, 4] = 1,
+    upsampling: Upsampling = "nearest",
     mean: PerChannel = None,
     std: PerChannel = None,
 ) -> EncoderUNet:
     """Build the padded U-Net.
 
     `depth` is how many of the encoder's maps are used, None for all: small images need fewer.
+    `upsampling` names the part of `layers/upsampling.py` that doubles the resolution; "nearest" is
+    fused with the convolution behind it.
     `weights` are the encoder's: a file, or "download" for timm's.
     """
     return EncoderUNet(
@@ -154,6 +204,7 @@ def build_unet(
         ),
         decoder_channels=decoder_channels,
         finest_stride=finest_stride,
+        upsampling=upsampling,
         in_channels=in_channels,
         mean=mean,
         std=std,
