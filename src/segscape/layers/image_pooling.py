@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from segscape.ops.processes import process_count
+from segscape.layers.batch_norm import normalize_pooled
 
 
 class ImagePooling(nn.Module):
@@ -35,27 +35,3 @@ class ImagePooling(nn.Module):
         """One value per channel, shown at every pixel."""
         pooled = normalize_pooled(self.norm, self.conv(x.mean((2, 3), keepdim=True)))
         return F.relu(pooled).expand(-1, -1, *x.shape[2:])
-
-
-def normalize_pooled(
-    norm: nn.BatchNorm2d, x: Float[Tensor, "batch channel height width"]
-) -> Float[Tensor, "batch channel height width"]:
-    """Batch normalisation, by the running statistics where the batch has one value per channel.
-
-    They are left as they are then, so that a network trained on single images only is the same
-    function in training and in evaluation.
-
-    Args:
-        norm: with running statistics.
-        x: maps, of 1 x 1 after global pooling.
-
-    >>> import torch
-    >>> norm = nn.BatchNorm2d(1)
-    >>> normalize_pooled(norm, torch.full((1, 1, 1, 1), 3.0)).item()  # (3 - 0) / sqrt(1 + 1e-5)
-    2.9999849796295166
-    """
-    if norm.training and x.numel() // x.shape[1] * process_count() == 1:
-        return F.batch_norm(
-            x, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps
-        )
-    return norm(x)
