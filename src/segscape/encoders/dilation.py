@@ -233,9 +233,7 @@ def _dilated(path: str, layer: Any, before: Pair, after: Pair, output_stride: in
         window = _spread(layer, before, after, output_stride)
         if window.start == (0, 0) or layer.count_include_pad:
             return DilatedAvgPool2d(window)
-    # Subclasses with a forward of their own pad or weigh in ways of their own.
-    ordinary = isinstance(layer, nn.Conv2d) and type(layer).forward is nn.Conv2d.forward
-    if plain and ordinary and layer.padding_mode == "zeros":
+    if plain and isinstance(layer, nn.Conv2d) and _is_ordinary(layer):
         return _dilated_conv(layer, _spread(layer, before, after, output_stride))
     raise RecipeError(
         f"layer {path} ({type(layer).__name__}) cannot be dilated, so that the network cannot give "
@@ -273,6 +271,11 @@ def _dilated_conv(layer: nn.Conv2d, window: Window) -> nn.Conv2d:
     padded.__dict__ = layer.__dict__
     object.__setattr__(padded, "end_padding", window.end)
     return padded
+
+
+def _is_ordinary(conv: nn.Conv2d) -> bool:
+    # Subclasses with a forward of their own pad or weigh in ways of their own.
+    return type(conv).forward is nn.Conv2d.forward and conv.padding_mode == "zeros"
 
 
 def _spreads(conv: nn.Conv2d) -> bool:

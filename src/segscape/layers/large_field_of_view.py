@@ -5,7 +5,7 @@ Convolutional Nets and Fully Connected CRFs, 2015, arXiv:1412.7062, sec. 3.2 and
 (DeepLab-LargeFOV); DeepLabv2, arXiv:1606.00915, fig. 7, for several of them side by side.
 
 Differences from the papers: without public weights fc6 and fc7 begin random; the authors begin from
-VGG16's, of which they keep every second tap of 7 x 7 or fewer and 1024 of 4096 channels.
+VGG16's, of whose 7 x 7 taps and 4096 channels they keep a part.
 """
 
 import torch.nn.functional as F

@@ -12,8 +12,7 @@ Differences from the paper:
   green, red in 0..255 minus their mean.
 - On VGG16 only the convolutions begin from public weights; fc6 and fc7 begin random.
 
-Where the paper and the released code agree and others do not: the branches are summed, not joined
-as in DeepLabv3, so that each branch scores by itself.
+The branches' scores are summed, in the paper and in the code; DeepLabv3 joins features instead.
 """
 
 from collections.abc import Sequence
@@ -38,7 +37,7 @@ from segscape.structures import Size, Taxonomy
 STRIDE = 8
 # Table 3: ASPP-L; ASPP-S is (2, 4, 8, 12), LargeFOV is (12,).
 RATES = (6, 12, 18, 24)
-# Sec. 4.2.1: inputs shrunk to these, besides the image itself.
+# Sec. 4.1.2: inputs shrunk to these, besides the image itself.
 SCALES = (0.75, 0.5)
 
 
@@ -60,7 +59,7 @@ class DeepLabV2(SemanticModel):
     """
 
     strides = (STRIDE,)
-    # Sec. 4.2.1 weighs the losses of the scales and of their maximum alike.
+    # The released code weighs the losses of the scales and of their maximum alike.
     auxiliary_weight = 1.0
 
     def __init__(

@@ -6,7 +6,7 @@ Segmentation, 2017, arXiv:1706.05587.
 Differences from the paper: logits are enlarged pixel area by pixel area on sides that are multiples
 of the stride; the authors enlarge corner to corner on sides of a multiple and one (513). The
 residual network is timm's, whose stages stride in their first block and not in their last. What
-the paper calls cascading blocks (sec. 3.2) is left out; the pyramid was better (table 6).
+the paper calls cascading blocks (sec. 3.2) is left out; the pyramid was better.
 
 Weights of a network of stride 16 fit one of stride 8, which the authors use to predict.
 """
