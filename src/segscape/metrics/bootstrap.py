@@ -75,7 +75,7 @@ def bootstrap_intervals(
     mious: list[Float64[ndarray, " draw"]] = []
     accuracies: list[Float64[ndarray, " draw"]] = []
     class_ious: list[Float64[ndarray, "draw category"]] = []
-    for times in _draws(len(hits), samples, seed):
+    for times in image_draws(len(hits), samples, seed):
         # Sums of pixels below 2^53 are exact in float64, and far faster than in integers.
         sums = [times @ counts.astype(np.float64) for counts in (hits, true, predicted)]
         class_iou = ratios.iou(*sums)
@@ -85,13 +85,13 @@ def bootstrap_intervals(
     return ConfidenceIntervals(
         level=level,
         samples=samples,
-        miou=_interval(np.concatenate(mious), level),
-        pixel_accuracy=_interval(np.concatenate(accuracies), level),
-        class_iou=tuple(_interval(draws, level) for draws in np.concatenate(class_ious).T),
+        miou=interval_of(np.concatenate(mious), level),
+        pixel_accuracy=interval_of(np.concatenate(accuracies), level),
+        class_iou=tuple(interval_of(draws, level) for draws in np.concatenate(class_ious).T),
     )
 
 
-def _draws(images: int, samples: int, seed: int) -> Iterator[Float64[ndarray, "draw image"]]:
+def image_draws(images: int, samples: int, seed: int) -> Iterator[Float64[ndarray, "draw image"]]:
     """How often each draw holds each image, in blocks of draws."""
     generator = np.random.default_rng(seed)
     block = max(1, _BLOCK // images)
@@ -103,7 +103,8 @@ def _draws(images: int, samples: int, seed: int) -> Iterator[Float64[ndarray, "d
         yield times.reshape(number, images).astype(np.float64)
 
 
-def _interval(draws: Float64[ndarray, "draw"], level: float) -> Interval:
+def interval_of(draws: Float64[ndarray, "draw"], level: float) -> Interval:
+    """The bounds that hold this share of the draws, those that are nan left out."""
     draws = draws[~np.isnan(draws)]
     if len(draws) == 0:
         return Interval(float("nan"), float("nan"))
