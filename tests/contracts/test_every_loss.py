@@ -179,6 +179,7 @@ def test_a_label_of_no_category_is_named(loss, label):
 def share_of_two(rank, world, name):
     loss = EVERY[name]
     logits, labels, weights = batch(loss)
+    assert weights is not None
     share = slice(0, 1) if rank == 0 else slice(1, 2)
     part = logits[share].clone().requires_grad_()
     value = loss(part, labels[share], ignore_id=255, pixel_weights=weights[share])

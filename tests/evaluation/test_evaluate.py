@@ -183,20 +183,15 @@ def test_a_category_predicted_but_not_true_counts_with_zero():
 def test_contours_are_judged_unless_not_asked_for():
     found = _judge()
     assert found.boundary is not None
-    metrics = [
-        BoundaryF1(TAXONOMY),
-        BoundaryIoU(TAXONOMY),
-        TrimapIoU(TAXONOMY),
-    ]
+    f1, iou, trimap = BoundaryF1(TAXONOMY), BoundaryIoU(TAXONOMY), TrimapIoU(TAXONOMY)
     for number, (answer, truth) in enumerate(zip(ANSWERS, TRUTHS, strict=True)):
-        for metric in metrics:
+        for metric in (f1, iou, trimap):
             metric.update(answer, truth, f"image {number}")
-    f1, iou, trimap = (metric.compute() for metric in metrics)
     written = json.loads(json.dumps(found.to_json(), allow_nan=False))
-    assert written["metrics"]["boundary_f1"] == pytest.approx(f1.score)
-    assert written["metrics"]["boundary_iou"] == pytest.approx(iou.score)
+    assert written["metrics"]["boundary_f1"] == pytest.approx(f1.compute().score)
+    assert written["metrics"]["boundary_iou"] == pytest.approx(iou.compute().score)
     assert written["metrics"]["trimap"] == {
-        str(width): pytest.approx(scores.miou) for width, scores in trimap.items()
+        str(width): pytest.approx(scores.miou) for width, scores in trimap.compute().items()
     }
     assert [row["name"] for row in written["boundary"]["per_class"]] == ["sky", "road", "car"]
     assert written["boundary"]["per_class"][2] == {"name": "car", "f1": None, "iou": None}

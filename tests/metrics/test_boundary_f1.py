@@ -117,9 +117,8 @@ def test_what_is_void_is_no_boundary_and_hides_what_was_called_there():
     metric = BoundaryF1(TAXONOMY)
     metric.update(torch.tensor([[0, 0, 2, 0, 1, 1]]), truth, "a")
     assert math.isnan(metric.compute().score)
-    assert (
-        boundary_counts(*[np.array([[0, -1, 1]], np.int32)] * 2, 2, 1.0, "nearest")[:4].sum() == 0
-    )
+    labels = np.array([[0, -1, 1]], np.int32)
+    assert boundary_counts(labels, labels, 2, 1.0, "nearest")[:4].sum() == 0
 
 
 def test_categories_without_boundary():

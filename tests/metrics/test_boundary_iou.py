@@ -16,7 +16,7 @@ def released_bands(mask, ratio):
     """The published procedure: erode the mask, framed by a rim of 0, and take what is lost."""
     width = max(1, round(ratio * math.hypot(*mask.shape)))
     framed = np.pad(mask, 1)
-    eroded = ndimage.binary_erosion(framed, np.ones((3, 3)), iterations=width)[1:-1, 1:-1]
+    eroded = ndimage.binary_erosion(framed, np.ones((3, 3), bool), iterations=width)[1:-1, 1:-1]
     return mask & ~eroded
 
 

@@ -11,6 +11,7 @@ object.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int32, Int64, Integer
@@ -73,7 +74,7 @@ class RegionSizes:
 
     def __init__(self, taxonomy: Taxonomy, *, bounds: Sequence[int] = COCO_BOUNDS) -> None:
         edges = [0, *bounds]
-        if any(high <= low for low, high in zip(edges, edges[1:], strict=False)):
+        if any(high <= low for low, high in pairwise(edges)):
             raise StructureError(f"RegionSizes: bounds {list(bounds)} must ascend from 1 or more")
         self.taxonomy = taxonomy
         self.bounds = tuple(bounds)
