@@ -39,6 +39,8 @@ def boundary(
     to the other's. The mean runs over the pixels of the batch, of all processes together, that are
     not ignored, by their weights. A batch with nothing to learn from gives 0 with gradient 0.
 
+    The distances are worked out on the CPU, about 3 ms for each category of an image of 256 x 320.
+
     Args:
         logits: raw scores.
         labels: 0..category-1 or `ignore_id`.

@@ -76,10 +76,14 @@ class TrimapIoU:
             ndimage.distance_transform_edt(~edges) if edges.any() else np.full(true.shape, np.inf)
         )
         nothing = self.taxonomy.ignore_id
-        called = torch.from_numpy(np.where(called == len(self.taxonomy), nothing, called))
+        # A quarter of the memory to go through, six times.
+        fits = 0 <= nothing <= 255 and len(self.taxonomy) <= 255
+        kind = np.uint8 if fits else np.int64
+        called[(called == VOID) | (called == len(self.taxonomy))] = nothing
+        labels = torch.from_numpy(called.astype(kind))
         for width, matrix in self._bands.items():
             near = (distance < width) & (true != VOID)
-            matrix.update(called, torch.from_numpy(np.where(near, true, nothing)), key)
+            matrix.update(labels, torch.from_numpy(np.where(near, true, nothing).astype(kind)), key)
 
     def merge(self, other: "TrimapIoU") -> None:
         """Count the images of another metric, too; `other` is left as it is.
