@@ -60,6 +60,8 @@ def test_the_recipes_validation_images_are_judged_by_default(made, capsys):
     assert found["pixels"]["void"] > 0
     assert [category["name"] for category in found["per_class"]] == NAMES
     assert f"{100 * found['metrics']['miou']:.1f}" in printed
+    assert f"boundary F1 {100 * found['metrics']['boundary_f1']:.1f}" in " ".join(printed.split())
+    assert "Boundary IoU" in (made / "run" / "report.html").read_text()
     assert str(made / "run" / "report.html") in printed
     assert str(made / "out.json") in printed
     assert max(map(len, printed.splitlines()[:8])) <= 100

@@ -7,6 +7,9 @@ import torch
 from tests.support.stand_in_segmenter import TableSegmenter, numbered
 
 from segscape.evaluation.evaluate import evaluate
+from segscape.metrics.boundary_f1 import BoundaryF1
+from segscape.metrics.boundary_iou import BoundaryIoU
+from segscape.metrics.trimap import TrimapIoU
 from segscape.structures import CheckpointError, DatasetError, StructureError, Taxonomy
 
 TAXONOMY = Taxonomy.from_names(["sky", "road", "car"])
@@ -175,3 +178,38 @@ def test_a_category_predicted_but_not_true_counts_with_zero():
     assert found["per_class"][2]["iou"] == 0
     assert found["absent_from_truth"] == ["car"]
     assert any("IoU of 0" in rule and "car" in rule for rule in found["rules"])
+
+
+def test_contours_are_judged_unless_not_asked_for():
+    found = _judge()
+    assert found.boundary is not None
+    f1, iou, trimap = BoundaryF1(TAXONOMY), BoundaryIoU(TAXONOMY), TrimapIoU(TAXONOMY)
+    for number, (answer, truth) in enumerate(zip(ANSWERS, TRUTHS, strict=True)):
+        for metric in (f1, iou, trimap):
+            metric.update(answer, truth, f"image {number}")
+    written = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert written["metrics"]["boundary_f1"] == pytest.approx(f1.compute().score)
+    assert written["metrics"]["boundary_iou"] == pytest.approx(iou.compute().score)
+    assert written["metrics"]["trimap"] == {
+        str(width): pytest.approx(scores.miou) for width, scores in trimap.compute().items()
+    }
+    assert [row["name"] for row in written["boundary"]["per_class"]] == ["sky", "road", "car"]
+    assert written["boundary"]["per_class"][2] == {"name": "car", "f1": None, "iou": None}
+    assert [row["key"] for row in written["boundary"]["per_image"]] == ["image 0", "image 1"]
+    assert any("Boundary F1 pairs" in rule for rule in found.rules)
+    plain = _judge(contours=False)
+    assert plain.boundary is None
+    assert plain.to_json()["boundary"] is None
+    assert "boundary_f1" not in plain.to_json()["metrics"]
+    assert not any("Boundary" in rule for rule in plain.rules)
+
+
+def test_contours_of_huge_images_are_left_out(monkeypatch):
+    monkeypatch.setattr("segscape.evaluation.boundaries.MOST_PIXELS", 4)
+    found = _judge()
+    assert found.boundary is not None
+    assert found.boundary.images_left_out == 1
+    assert list(found.boundary.f1.per_image) == ["image 1"]
+    assert any("1 images were too large" in rule for rule in found.rules)
+    monkeypatch.setattr("segscape.evaluation.boundaries.MOST_PIXELS", 3)
+    assert _judge().boundary is None

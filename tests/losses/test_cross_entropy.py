@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.processes import run_in_processes
 
-from segscape.losses.cross_entropy import cross_entropy
+from segscape.losses.cross_entropy import binary_cross_entropy, cross_entropy
 from segscape.structures import StructureError
 
 
@@ -147,3 +147,25 @@ def test_two_processes_have_the_loss_of_the_global_batch():
     torch.testing.assert_close(one, expected.detach())
     # Averaged over two processes, as DistributedDataParallel averages.
     torch.testing.assert_close(torch.cat([first, rest]) / 2, gradient)
+
+
+def test_binary_is_the_form_for_two_categories():
+    logits, labels = batch(categories=2)
+    x = logits[:, :1]
+    weights = torch.rand(labels.shape)
+    two = torch.cat([torch.zeros_like(x), x], 1)
+    torch.testing.assert_close(
+        binary_cross_entropy(x, labels, pixel_weights=weights, foreground_weight=3.0),
+        cross_entropy(two, labels, pixel_weights=weights, class_weights=torch.tensor([1.0, 3.0])),
+    )
+
+
+def test_binary_equals_torch():
+    logits, labels = batch(categories=2)
+    x, valid = logits[:, 0], labels != 255
+    torch.testing.assert_close(
+        binary_cross_entropy(x[:, None], labels),
+        F.binary_cross_entropy_with_logits(x[valid], labels[valid].float()),
+    )
+    with pytest.raises(StructureError, match=r"foreground_weight -1.0 is negative"):
+        binary_cross_entropy(x[:, None], labels, foreground_weight=-1.0)

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.processes import run_in_processes
 
-from segscape.losses.dice import soft_dice
+from segscape.losses.dice import binary_dice, soft_dice
 from segscape.structures import StructureError
 
 
@@ -132,3 +132,24 @@ def test_a_label_of_no_category_is_named(label):
     labels = torch.tensor([[[0, label, 2, 255]]])
     with pytest.raises(StructureError, match=rf"labels \[{label}\] for 3 categories"):
         soft_dice(torch.zeros(1, 3, 1, 4), labels)
+
+
+@pytest.mark.parametrize("squared", [True, False])
+def test_binary_is_one_side_of_two_categories(squared):
+    logits, labels = batch()
+    x, labels = logits[:, :1], torch.where(labels == 2, 1, labels)
+    two = torch.cat([torch.zeros_like(x), x], 1)
+    swapped = torch.where(labels == 255, 255, 1 - labels)
+    either = (
+        binary_dice(x, labels, squared=squared) + binary_dice(-x, swapped, squared=squared)
+    ) / 2
+    torch.testing.assert_close(soft_dice(two, labels, squared=squared), either)
+
+
+def test_binary_false_alarms_without_any_foreground_cost():
+    labels = torch.zeros(1, 3, 3, dtype=torch.int64)
+    # P / (P + smooth), with P = 9 / 2
+    found = binary_dice(torch.zeros(1, 1, 3, 3), labels, smooth=1.5)
+    assert float(found) == pytest.approx(4.5 / 6)
+    with pytest.raises(StructureError, match=r"binary_dice: smooth -1.0 is negative"):
+        binary_dice(torch.zeros(1, 1, 3, 3), labels, smooth=-1.0)

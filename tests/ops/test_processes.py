@@ -1,7 +1,13 @@
 import torch
 from tests.support.processes import run_in_processes
 
-from segscape.ops.processes import alone, gather_over_processes, process_count, sum_over_processes
+from segscape.ops.processes import (
+    alone,
+    concatenate_over_processes,
+    gather_over_processes,
+    process_count,
+    sum_over_processes,
+)
 
 NUMBERS = torch.tensor([[1.0, -2.0, 4.0], [3.0, 0.5, 1.5]], dtype=torch.float64)
 
@@ -26,6 +32,8 @@ def in_one_of_two(rank, world):
         "strided": sum_over_processes(NUMBERS.T),
         "own": own,
         "gathered": gather_over_processes({"rank": rank}),
+        "concatenated": concatenate_over_processes(torch.arange(3 - 2 * rank) + 10 * rank),
+        "empty": concatenate_over_processes(torch.ones(rank)),
     }
 
 
@@ -57,6 +65,12 @@ def test_two_processes_share_sum_and_gradient():
         assert torch.equal(result["strided"], 2 * NUMBERS.T)
         assert torch.equal(result["own"], NUMBERS[rank])
         assert result["gathered"] == [{"rank": 0}, {"rank": 1}]
+        values, own = result["concatenated"]
+        assert values.tolist() == [0, 1, 2, 10]
+        assert own == (slice(0, 3), slice(3, 4))[rank]
+        values, own = result["empty"]
+        assert values.tolist() == [1.0]
+        assert own == (slice(0, 0), slice(0, 1))[rank]
 
 
 def test_gradient_is_that_of_the_sum_of_losses_when_they_differ():

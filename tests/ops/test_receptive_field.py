@@ -17,16 +17,23 @@ from segscape.ops.receptive_field import (
     traced_receptive_field,
 )
 
-VGG16_POOL3 = [Layer(3, padding=100), Layer(3, padding=1), Layer(2, 2)] + [
-    *[Layer(3, padding=1)] * 2,
+VGG16_POOL3 = [
+    Layer(3, padding=100),
+    Layer(3, padding=1),
     Layer(2, 2),
-    *[Layer(3, padding=1)] * 3,
+    *([Layer(3, padding=1)] * 2),
+    Layer(2, 2),
+    *([Layer(3, padding=1)] * 3),
     Layer(2, 2),
 ]
 VGG16_POOL4 = [*VGG16_POOL3, *[Layer(3, padding=1)] * 3, Layer(2, 2)]
 VGG16 = [*VGG16_POOL4, *[Layer(3, padding=1)] * 3, Layer(2, 2), Layer(7)]
-ALEXNET = [Layer(11, 4, 100), Layer(3, 2), Layer(5, padding=2), Layer(3, 2)] + [
-    *[Layer(3, padding=1)] * 3,
+ALEXNET = [
+    Layer(11, 4, 100),
+    Layer(3, 2),
+    Layer(5, padding=2),
+    Layer(3, 2),
+    *([Layer(3, padding=1)] * 3),
     Layer(3, 2),
     Layer(6),
 ]

@@ -67,3 +67,22 @@ def test_missing_options_are_named():
     assert checked_options("here", {"height": "7"}, needs) == {"height": 7}
     with pytest.raises(RecipeError, match=r"here\.height: missing"):
         checked_options("here", {}, needs)
+
+
+def test_every_loss_can_be_named_with_its_options():
+    terms = _losses(
+        {"name": "boundary", "weight": 0.01},
+        {"name": "focal", "gamma": 1.5, "class_weights": "enet"},
+        {"name": "jaccard", "per_image": True},
+        {"name": "lovasz_softmax", "present_only": False},
+        {"name": "ohem_cross_entropy", "threshold": 0.6, "min_kept": 50, "class_weights": "enet"},
+        {"name": "tversky", "alpha": 0.3, "beta": 0.7, "gamma": 1.25},
+    )
+    sample = SCENES[0]
+    logits = torch.zeros(1, len(SCENES.taxonomy), *sample.size, requires_grad=True)
+    for term in terms:
+        value = term.function(
+            logits, sample.target.labels.long()[None], ignore_id=255, pixel_weights=None
+        )
+        (gradient,) = torch.autograd.grad(value, logits)
+        assert gradient.any()

@@ -45,6 +45,9 @@ def evaluate(
     limit: Annotated[
         int | None, typer.Option(min=1, help="Judge only so many of the first images.")
     ] = None,
+    boundary: Annotated[
+        bool, typer.Option(help="Judge contours, too: boundary F1, boundary IoU, trimaps.")
+    ] = True,
     examples: Annotated[
         int, typer.Option(min=0, help="How many of the worst and of the best images to show.")
     ] = 4,
@@ -70,6 +73,7 @@ def evaluate(
         evaluation = judge(
             segmenter,
             judged.dataset,
+            contours=boundary,
             examples=examples,
             limit=limit,
             data={

@@ -57,6 +57,11 @@ def overall(evaluation: Evaluation) -> Text:
         ("mean Dice", scores.mean_dice, None),
         ("frequency-weighted IoU", scores.frequency_weighted_iou, None),
     ]
+    if evaluation.boundary is not None:
+        lines += [
+            ("boundary F1", evaluation.boundary.f1.score, None),
+            ("boundary IoU", evaluation.boundary.iou.score, None),
+        ]
     text = Text()
     for name, value, interval in lines:
         bounds = "" if interval is None or isnan(interval.low) else f"  ({_interval(interval)})"

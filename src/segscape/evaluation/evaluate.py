@@ -11,6 +11,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from segscape.datasets.dataset import Dataset
+from segscape.evaluation.boundaries import Boundaries
 from segscape.evaluation.category_order import CategoryOrder
 from segscape.evaluation.environment import environment
 from segscape.evaluation.evaluation import Evaluation, Fact, Speed
@@ -59,6 +60,7 @@ def evaluate(
     draws: int = 1000,
     seed: int = 0,
     calibrate: bool = True,
+    contours: bool = True,
     examples: int = 4,
     limit: int | None = None,
     data: Mapping[str, Fact] | None = None,
@@ -78,6 +80,8 @@ def evaluate(
         draws: bootstrap draws for them, 1 or more.
         seed: of these draws.
         calibrate: whether to judge the scores, too; it costs their softmax and memory.
+        contours: whether to judge the boundaries, too; it costs about a fortieth of a second for an
+            image of 360 x 480.
         examples: how many of the worst and of the best images to keep, 0 or more.
         limit: judge only so many of the first images, 1 or more; None for all.
         data: facts about the images, for the report.
@@ -100,6 +104,7 @@ def evaluate(
     order = CategoryOrder(segmenter.taxonomy, dataset.taxonomy)
     matrix, extremes = ConfusionMatrix(dataset.taxonomy), Extremes(examples)
     histogram = CalibrationHistogram() if calibrate else None
+    boundaries = Boundaries(dataset.taxonomy) if contours else None
     seconds: list[float] = []
     void_pixels = 0
     start = perf_counter()
@@ -107,6 +112,8 @@ def evaluate(
         prediction, taken = _judge(segmenter, sample, order, histogram)
         seconds.append(taken)
         matrix.update(prediction, sample.target, sample.key)
+        if boundaries is not None:
+            boundaries.update(prediction, sample.target, sample.key)
         void_pixels += int(sample.target.ignored().sum())
         image_scores = _image_scores(matrix, sample.key)
         extremes.add(sample.key, image_scores, sample.image, prediction, sample.target)
@@ -116,17 +123,19 @@ def evaluate(
     scores = matrix.compute()
     intervals = None if level is None else scores.bootstrap(draws, seed=seed, level=level)
     calibration = None if histogram is None else histogram.compute()
+    boundary = None if boundaries is None else boundaries.compute()
     warm = seconds[1:] or seconds
     return Evaluation(
         taxonomy=dataset.taxonomy,
         scores=scores,
         intervals=intervals,
         calibration=calibration,
+        boundary=boundary,
         void_pixels=void_pixels,
         worst=extremes.worst(),
         best=extremes.best(),
         speed=Speed(mean(warm), median(warm), total),
-        rules=rules_in_words(scores, intervals, calibration),
+        rules=rules_in_words(scores, intervals, calibration, boundary),
         data=dict(data or {}),
         model=dict(model or {}),
         environment=environment(segmenter.device),

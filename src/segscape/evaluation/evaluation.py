@@ -8,6 +8,7 @@ from typing import Any
 from jaxtyping import UInt8
 from torch import Tensor
 
+from segscape.evaluation.boundaries import BoundaryScores
 from segscape.metrics.bootstrap import ConfidenceIntervals, Interval
 from segscape.metrics.calibration import CalibrationScores
 from segscape.metrics.scores import ImageScores, SegmentationScores
@@ -51,6 +52,7 @@ class Evaluation:
         scores: the numbers.
         intervals: how far they would move with other images, None when not asked for.
         calibration: whether scores can be read as probabilities, None when not asked for.
+        boundary: how well contours are followed, None when not asked for.
         void_pixels: pixels the truth ignores: not judged.
         worst: images of the lowest mean IoU, worst first.
         best: images of the highest, best first; no image is in both.
@@ -65,6 +67,7 @@ class Evaluation:
     scores: SegmentationScores
     intervals: ConfidenceIntervals | None
     calibration: CalibrationScores | None
+    boundary: BoundaryScores | None
     void_pixels: int
     worst: tuple[Example, ...]
     best: tuple[Example, ...]
@@ -87,7 +90,14 @@ class Evaluation:
     def to_json(self) -> dict[str, Any]:
         """Everything but the pictures, as dicts and lists; numbers not defined are null."""
         categories = self.scores.per_class
-        return self.scores.to_json() | {
+        found = self.scores.to_json()
+        if self.boundary is not None:
+            found["metrics"] |= {
+                "boundary_f1": _plain(self.boundary.f1.score),
+                "boundary_iou": _plain(self.boundary.iou.score),
+                "trimap": {str(w): _plain(miou) for w, miou in self.boundary.trimap.items()},
+            }
+        return found | {
             "intervals": None if self.intervals is None else self._intervals(self.intervals),
             "pixels": {
                 "judged": self.judged_pixels,
@@ -107,6 +117,9 @@ class Evaluation:
                 for key, scores in self.scores.per_image().items()
             ],
             "calibration": None if self.calibration is None else _plain(asdict(self.calibration)),
+            "boundary": (
+                None if self.boundary is None else _plain(self.boundary.to_json(self.taxonomy))
+            ),
             "speed": asdict(self.speed),
             "rules": list(self.rules),
             "data": dict(self.data),

@@ -88,7 +88,7 @@ def headline(evaluation: Evaluation) -> list[dict[str, Any]]:
         if intervals is None
         else {"miou": intervals.miou, "pixel_accuracy": intervals.pixel_accuracy}
     )
-    return [
+    cards = [
         {
             "label": label,
             "estimate": Estimate.of(getattr(evaluation.scores, name), known.get(name)),
@@ -96,6 +96,21 @@ def headline(evaluation: Evaluation) -> list[dict[str, Any]]:
         }
         for name, label in HEADLINE.items()
     ]
+    if evaluation.boundary is not None:
+        f1, iou = evaluation.boundary.f1, evaluation.boundary.iou
+        cards += [
+            {
+                "label": "Boundary F1",
+                "estimate": Estimate.of(f1.score),
+                "note": f"contours within {f1.tolerance:.2%} of the diagonal",
+            },
+            {
+                "label": "Boundary IoU",
+                "estimate": Estimate.of(iou.score),
+                "note": f"bands of {iou.dilation_ratio:.2%} of the diagonal",
+            },
+        ]
+    return cards
 
 
 def category_rows(evaluation: Evaluation) -> list[CategoryRow]:

@@ -1,5 +1,6 @@
 """How the numbers of an evaluation are defined, in sentences that stand beside them."""
 
+from segscape.evaluation.boundaries import BoundaryScores
 from segscape.metrics.bootstrap import ConfidenceIntervals
 from segscape.metrics.calibration import CalibrationScores
 from segscape.metrics.scores import SegmentationScores
@@ -25,6 +26,7 @@ def rules_in_words(
     scores: SegmentationScores,
     intervals: ConfidenceIntervals | None,
     calibration: CalibrationScores | None,
+    boundary: BoundaryScores | None,
 ) -> tuple[str, ...]:
     """The rules, those that apply to these numbers only."""
     rules = [_COUNTING, _VOID, _RATIOS, *_about_absent(scores)]
@@ -46,7 +48,35 @@ def rules_in_words(
             f"{len(calibration.table)} bins of equal width; the expected calibration error is the "
             "mean gap of score and accuracy, weighted by pixels (Guo et al. 2017)."
         )
+    if boundary is not None:
+        rules += _about_boundaries(boundary)
     return tuple(rules)
+
+
+def _about_boundaries(boundary: BoundaryScores) -> list[str]:
+    widths = ", ".join(map(str, boundary.trimap))
+    rules = [
+        (
+            "Boundary F1 pairs the boundary pixels of prediction and truth, each with one other at "
+            f"most, up to {boundary.f1.tolerance:.2%} of the image's diagonal apart; it is "
+            "averaged over the categories that are true in an image, then over the images (Csurka "
+            "et al. 2013, SegNet). Boundaries are those between judged pixels."
+        ),
+        (
+            "Boundary IoU counts the pixels of each category within "
+            f"{boundary.iou.dilation_ratio:.2%} of the diagonal from its contour or the image's "
+            "rim, over all images (Cheng et al. 2021)."
+        ),
+        (
+            f"Trimaps are the mean IoU of the judged pixels up to {widths} pixels from where the "
+            "truth changes, to void too."
+        ),
+    ]
+    if boundary.images_left_out:
+        rules.append(
+            f"{boundary.images_left_out} images were too large for their boundaries to be judged."
+        )
+    return rules
 
 
 def _about_absent(scores: SegmentationScores) -> list[str]:

@@ -9,12 +9,35 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from segscape.losses.cross_entropy import cross_entropy
-from segscape.losses.dice import soft_dice
+from segscape.losses.boundary import boundary
+from segscape.losses.cross_entropy import binary_cross_entropy, cross_entropy
+from segscape.losses.dice import binary_dice, soft_dice
+from segscape.losses.focal import binary_focal, focal
+from segscape.losses.jaccard import binary_jaccard, jaccard
+from segscape.losses.lovasz import lovasz_hinge, lovasz_softmax
+from segscape.losses.ohem import ohem_cross_entropy
+from segscape.losses.tversky import tversky
 
 LossFunction = Callable[..., Tensor]
 
+# One logit per category: what recipes choose from.
 LOSSES: dict[str, LossFunction] = {
+    "boundary": boundary,
     "cross_entropy": cross_entropy,
     "dice": soft_dice,
+    "focal": focal,
+    "jaccard": jaccard,
+    "lovasz_softmax": lovasz_softmax,
+    "ohem_cross_entropy": ohem_cross_entropy,
+    "tversky": tversky,
+}
+
+# One logit for the foreground, label 1, against label 0: for networks with a single output, and for
+# the masks of objects.
+BINARY_LOSSES: dict[str, LossFunction] = {
+    "binary_cross_entropy": binary_cross_entropy,
+    "binary_dice": binary_dice,
+    "binary_focal": binary_focal,
+    "binary_jaccard": binary_jaccard,
+    "lovasz_hinge": lovasz_hinge,
 }

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from segscape.ops.processes import sum_over_processes
-from segscape.ops.unknown_labels import unknown_labels
+from segscape.ops.unknown_labels import label_fault, unknown_labels
 from segscape.structures.errors import StructureError
 
 _SUM = 2  # ATen's number for reduction="sum"
@@ -85,6 +85,52 @@ def cross_entropy(
             f"{ignore_id}: map or ignore them"
         ) from error
     total, weight = sum_over_processes(torch.stack([total, weight])).unbind()
+    return total / torch.where(weight > 0, weight, 1)
+
+
+def binary_cross_entropy(
+    logits: Float[Tensor, "batch 1 height width"],
+    labels: Int64[Tensor, "batch height width"],
+    *,
+    ignore_id: int = 255,
+    pixel_weights: Float[Tensor, "batch height width"] | None = None,
+    foreground_weight: float = 1.0,
+) -> Float[Tensor, ""]:
+    """Average -[y log p + (1 - y) log(1 - p)] over the pixels that count, p = sigmoid(logit).
+
+    This is `cross_entropy` of the two-category logits (0, x) with class weights
+    (1, foreground_weight). A batch with nothing to learn from gives 0 with gradient 0.
+
+    Args:
+        logits: raw scores of the foreground.
+        labels: 1 for foreground, 0 for background, or `ignore_id`.
+        ignore_id: pixels of this label change neither the loss nor its gradient.
+        pixel_weights: 0 or more; None for 1 everywhere.
+        foreground_weight: 0 or more; how often a foreground pixel counts.
+
+    Raises:
+        StructureError: for a negative weight and, on the CPU, for a label that is neither 0, 1 nor
+            ignored.
+
+    >>> loss = binary_cross_entropy(torch.zeros(1, 1, 1, 2), torch.tensor([[[1, 255]]]))
+    >>> bool(loss.isclose(torch.tensor(2.0).log()))
+    True
+    """
+    if foreground_weight < 0:
+        raise StructureError(
+            f"binary_cross_entropy: foreground_weight {foreground_weight} is negative"
+        )
+    if fault := label_fault(labels, 2, ignore_id):
+        raise StructureError(f"binary_cross_entropy got {fault}")
+    x = logits.squeeze(1)
+    x = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+    foreground = labels == 1
+    weights = torch.where(foreground, foreground_weight, 1.0).to(x)
+    weights = weights.where(labels != ignore_id, 0)
+    if pixel_weights is not None:
+        weights = weights * pixel_weights
+    terms = F.softplus(torch.where(foreground, -x, x)) * weights
+    total, weight = sum_over_processes(torch.stack([terms.sum(), weights.sum()])).unbind()
     return total / torch.where(weight > 0, weight, 1)
 
 

@@ -6,7 +6,8 @@ doi:10.1214/aos/1176344552), and the test asks how often so large a difference a
 image's two results are swapped by the toss of a coin (randomisation test, Fisher 1935; as for
 translation systems by Riezler and Maxwell 2005, W05-0908).
 
-A small p-value speaks of the images, not of the training: another seed is another segmenter.
+A small p-value speaks of the images, not of the training: another seed is another segmenter. Images
+that resemble each other, as the frames of one film, make interval and p-value too small.
 """
 
 from collections.abc import Iterator

@@ -87,6 +87,38 @@ def gather_over_processes(item: Item) -> list[Item]:
     return items
 
 
+def concatenate_over_processes(x: Tensor) -> tuple[Tensor, slice]:
+    """Give every process the values of all, one process after the other; no gradient flows.
+
+    For what is no sum of its parts, such as a rank among the pixels of the global batch. With more
+    than one process, every process must call it equally often, in the same order.
+
+    Args:
+        x: one axis, which may differ in length between the processes; of one type.
+
+    Returns:
+        The values of all, on every process the same bits, and where this process's own stand.
+
+    >>> concatenate_over_processes(torch.tensor([3.0, 1.0]))
+    (tensor([3., 1.]), slice(0, 2, None))
+    """
+    x = x.detach()
+    if process_count() == 1:
+        return x, slice(0, len(x))
+    lengths = torch.zeros(process_count(), dtype=torch.int64, device=x.device)
+    lengths[distributed.get_rank()] = len(x)
+    distributed.all_reduce(lengths)
+    longest = int(lengths.max())
+    mine = x.new_zeros(longest)
+    mine[: len(x)] = x
+    parts = [torch.empty_like(mine) for _ in range(process_count())]
+    distributed.all_gather(parts, mine)
+    counts = lengths.tolist()
+    start = sum(counts[: distributed.get_rank()])
+    kept = [part[:count] for part, count in zip(parts, counts, strict=True)]
+    return torch.cat(kept), slice(start, start + len(x))
+
+
 class _SumOverProcesses(torch.autograd.Function):
     @staticmethod
     def forward(x: Tensor) -> Tensor:
