@@ -82,9 +82,9 @@ def read_torchvision(name: str, weights: Path | Literal["download"]) -> dict[str
         return read_weights(weights)
     from torchvision.models import get_model_weights
 
-    published: Any = get_model_weights(name).DEFAULT
+    published: Any = get_model_weights(name)
     try:
-        return published.get_state_dict(progress=False, check_hash=True)
+        return published.DEFAULT.get_state_dict(progress=False, check_hash=True)
     except (OSError, RuntimeError) as error:
         raise CheckpointError(
             f"{name} weights could not be downloaded ({error}): give a local file as weights=PATH"
