@@ -10,6 +10,7 @@ from tests.support.small_models import SMALL, TAXONOMY, noise_batch, small_model
 from segscape.models import MODELS, build_model
 from segscape.models.model_files import load_model, save_model
 from segscape.models.outputs import SemanticTarget
+from segscape.ops.taint import Taint
 from segscape.structures import ImageBatch, LabelMap, Size
 
 
@@ -134,6 +135,15 @@ def test_bf16_autocast_moves_few_labels(model: Any):
     gap = (rounded - full).abs()
     largest = gap.mean() if model.architecture.name in SWITCHED else gap.max()
     assert largest < 0.06 * (full.max() - full.min())
+
+
+def test_tracing_sees_what_the_network_itself_reads(model: Any):
+    """Brute force: pixels that are not numbers, through the real layers."""
+    batch = noise_batch((70, 2))
+    batch.pixels[:, :, 33] = torch.nan
+    with torch.no_grad(), Taint():
+        traced = model(batch).logits.isnan()
+    assert torch.equal(traced, logits_of(model, batch).isnan())
 
 
 # Wide enough to learn by heart, without dropout, which works against that.

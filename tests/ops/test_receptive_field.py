@@ -17,26 +17,13 @@ from segscape.ops.receptive_field import (
     traced_receptive_field,
 )
 
-VGG16_POOL3 = [
-    Layer(3, padding=100),
-    Layer(3, padding=1),
-    Layer(2, 2),
-    *([Layer(3, padding=1)] * 2),
-    Layer(2, 2),
-    *([Layer(3, padding=1)] * 3),
-    Layer(2, 2),
-]
-VGG16_POOL4 = [*VGG16_POOL3, *[Layer(3, padding=1)] * 3, Layer(2, 2)]
-VGG16 = [*VGG16_POOL4, *[Layer(3, padding=1)] * 3, Layer(2, 2), Layer(7)]
-ALEXNET = [
-    Layer(11, 4, 100),
-    Layer(3, 2),
-    Layer(5, padding=2),
-    Layer(3, 2),
-    *([Layer(3, padding=1)] * 3),
-    Layer(3, 2),
-    Layer(6),
-]
+SAME = Layer(3, padding=1)
+VGG16_POOL2 = [Layer(3, padding=100), SAME, Layer(2, 2), SAME, SAME, Layer(2, 2)]
+VGG16_POOL3 = [*VGG16_POOL2, *[SAME] * 3, Layer(2, 2)]
+VGG16_POOL4 = [*VGG16_POOL3, *[SAME] * 3, Layer(2, 2)]
+VGG16 = [*VGG16_POOL4, *[SAME] * 3, Layer(2, 2), Layer(7)]
+ALEXNET_POOL2 = [Layer(11, 4, 100), Layer(3, 2), Layer(5, padding=2), Layer(3, 2)]
+ALEXNET = [*ALEXNET_POOL2, *[SAME] * 3, Layer(3, 2), Layer(6)]
 
 
 def test_published_receptive_fields():

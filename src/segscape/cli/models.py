@@ -9,9 +9,13 @@ from rich.table import Table
 
 # Parameters depend a little on the number of categories; Pascal VOC's is what papers count with.
 CATEGORIES = 21
+GLOBAL = "image"
 
 
 def models(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Only these, with their receptive fields.")
+    ] = None,
     task: Annotated[
         str | None, typer.Option(help="Only those of this task: semantic, instance, panoptic.")
     ] = None,
@@ -20,46 +24,64 @@ def models(
     """List the networks at their default options: task, paper, parameters, strides.
 
     Parameters are counted for 21 categories. Strides are those of the maps that meet in the
-    network, finest first.
+    network, finest first. The receptive field, which takes about a second, is worked out for
+    networks that are named: the side in pixels of the square that a pixel's logits read, or
+    "image" where they read all of it.
 
     Raises:
-        RecipeError: when no network has this task.
+        RecipeError: when no network has this task or name.
     """
-    rows = _rows(task)
+    rows = _rows(names or [], task)
     if json:
         typer.echo(json_text.dumps(rows, indent=2))
         return
     table = Table("name", "task", "paper", "parameters", "strides")
     table.columns[0].no_wrap = True  # a name cut short cannot be typed
     table.columns[3].justify = "right"
+    if names:
+        table.add_column("receptive field", justify="right")
     for row in rows:
         strides = " ".join(str(stride) for stride in row["strides"])
-        table.add_row(row["name"], row["task"], row["paper"], f"{row['parameters']:,}", strides)
+        cells = [row["name"], row["task"], row["paper"], f"{row['parameters']:,}", strides]
+        table.add_row(*cells, *([str(row["receptive_field"])] if names else []))
     Console().print(table)
 
 
-def _rows(task: str | None) -> list[dict[str, Any]]:
-    import torch
-
-    from segscape.models import MODELS, build_model
-    from segscape.structures import RecipeError, Taxonomy
+def _rows(names: list[str], task: str | None) -> list[dict[str, Any]]:
+    from segscape.models import MODELS, model_options
+    from segscape.structures import RecipeError
 
     tasks = sorted({entry.task for entry in MODELS.values()})
     if task is not None and task not in tasks:
         raise RecipeError(f"no model has the task '{task}': choose one of {', '.join(tasks)}")
+    for name in names:
+        model_options(name)  # refuses what it does not know
+    return [
+        _row(name, trace=bool(names))
+        for name, entry in MODELS.items()
+        if task in (None, entry.task) and (not names or name in names)
+    ]
+
+
+def _row(name: str, *, trace: bool) -> dict[str, Any]:
+    import torch
+
+    from segscape.models import MODELS, build_model
+    from segscape.models.receptive_field import model_receptive_field
+    from segscape.models.semantic_model import SemanticModel
+    from segscape.structures import Taxonomy
+
     taxonomy = Taxonomy.from_names([f"category {index}" for index in range(CATEGORIES)])
-    rows: list[dict[str, Any]] = []
-    for name, entry in MODELS.items():
-        if task in (None, entry.task):
-            with torch.device("meta"):  # shapes without numbers
-                model = build_model(name, taxonomy, {})
-            rows.append(
-                {
-                    "name": name,
-                    "task": entry.task,
-                    "paper": entry.paper,
-                    "parameters": sum(parameter.numel() for parameter in model.parameters()),
-                    "strides": list(model.strides),
-                }
-            )
-    return rows
+    with torch.device("meta"):  # shapes without numbers
+        model = build_model(name, taxonomy, {})
+    row: dict[str, Any] = {
+        "name": name,
+        "task": MODELS[name].task,
+        "paper": MODELS[name].paper,
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "strides": list(model.strides),
+    }
+    if trace and isinstance(model, SemanticModel):
+        field = model_receptive_field(model.eval())
+        row["receptive_field"] = GLOBAL if field is None else field.size
+    return row

@@ -99,18 +99,26 @@ def _conv_transpose2d(
 ) -> Tensor:
     del bias
     reached = _marks(input, groups)
-    options = [_pair(one) for one in (stride, padding, output_padding, dilation)]
-    # Rows, then columns: kernels of 64 x 64 are common here.
     for axis in (0, 1):
-        kernel = [1, 1, 1, 1]
-        kernel[2 + axis] = weight.shape[2 + axis]
-        steps, cut, added, apart = (
-            (pair[0], still) if axis == 0 else (still, pair[1])
-            for pair, still in zip(options, (1, 0, 0, 1), strict=True)
-        )
-        ones = torch.ones(kernel, dtype=reached.dtype)
-        reached = F.conv_transpose2d(reached, ones, None, steps, cut, added, 1, apart)
+        reached = _transposed(
+            reached.transpose(2 + axis, -1),
+            weight.shape[2 + axis],
+            *(_pair(one)[axis] for one in (stride, padding, output_padding, dilation)),
+        ).transpose(2 + axis, -1)
     return _spread(reached, len(input), weight.shape[1] * groups)
+
+
+def _transposed(
+    marks: Tensor, kernel: int, stride: int, padding: int, output_padding: int, dilation: int
+) -> Tensor:
+    """A transposed convolution of the last axis; torch's is slow where there is one channel."""
+    reach = (marks.shape[-1] - 1) * stride + 1
+    length = reach + dilation * (kernel - 1) + output_padding
+    out = marks.new_zeros(*marks.shape[:-1], length)
+    for tap in range(kernel):
+        place = out[..., tap * dilation : tap * dilation + reach : stride]
+        torch.maximum(place, marks, out=place)
+    return out[..., padding : length - padding]
 
 
 def _pair(value: Pair) -> tuple[int, int]:
