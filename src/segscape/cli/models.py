@@ -36,6 +36,7 @@ def models(
         typer.echo(json_text.dumps(rows, indent=2))
         return
     table = Table("name", "task", "paper", "parameters", "strides")
+    table.columns[0].no_wrap = True  # what is typed to get it
     table.columns[3].justify = "right"
     if names:
         table.add_column("receptive field", justify="right")
