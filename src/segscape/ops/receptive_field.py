@@ -13,7 +13,7 @@ outputs back to inputs, which is exact there too, and the largest field is given
 field is averaged over the images that are given, not over random weights.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -207,7 +207,7 @@ def _traced(
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def _one_thread() -> Generator[None]:
     """Work on one thread: maps of one channel are too small to share (measured: 4 times faster)."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
