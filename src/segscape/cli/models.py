@@ -4,6 +4,7 @@ import json as json_text
 from typing import Annotated, Any
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -24,9 +25,9 @@ def models(
     """List the networks at their default options: task, paper, parameters, strides.
 
     Parameters are counted for 21 categories. Strides are those of the maps that meet in the
-    network, finest first. The receptive field, which takes about a second, is worked out for
-    networks that are named: the side in pixels of the square that a pixel's logits read, or
-    "image" where they read all of it.
+    network, finest first. The receptive field, which takes a second or two, is worked out for
+    networks that are named, in the column `sees`: the side in pixels of the square that a pixel's
+    logits read, or "image" where they read all of it.
 
     Raises:
         RecipeError: when no network has this task or name.
@@ -35,16 +36,23 @@ def models(
     if json:
         typer.echo(json_text.dumps(rows, indent=2))
         return
-    table = Table("name", "task", "paper", "parameters", "strides")
-    table.columns[0].no_wrap = True  # a name cut short cannot be typed
-    table.columns[3].justify = "right"
+    tasks = sorted({row["task"] for row in rows})
+    table = Table(title=", ".join(tasks), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("name", no_wrap=True)  # a name cut short cannot be typed
+    table.add_column("paper")
+    table.add_column("parameters", justify="right", no_wrap=True)
+    table.add_column("strides", no_wrap=True)
     if names:
-        table.add_column("receptive field", justify="right")
+        table.add_column("sees", justify="right", no_wrap=True)
     for row in rows:
         strides = " ".join(str(stride) for stride in row["strides"])
-        cells = [row["name"], row["task"], row["paper"], f"{row['parameters']:,}", strides]
-        table.add_row(*cells, *([str(row["receptive_field"])] if names else []))
+        cells = [row["name"], row["paper"], f"{row['parameters']:,}", strides]
+        table.add_row(*cells, *([_seen(row["receptive_field"])] if names else []))
     Console().print(table)
+
+
+def _seen(side: int | str) -> str:
+    return str(side) if isinstance(side, str) else f"{side:,} px"
 
 
 def _rows(names: list[str], task: str | None) -> list[dict[str, Any]]:

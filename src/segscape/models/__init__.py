@@ -52,7 +52,21 @@ class ModelEntry:
     fixed: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
+# From the sliding window to today.
 MODELS: dict[str, ModelEntry] = {
+    "sliding_window": ModelEntry(
+        "semantic", "Ciresan 2012, NIPS; Giusti 2013, arXiv:1302.1700", build_sliding_window
+    ),
+    "fcn32s": ModelEntry("semantic", "Long 2015, arXiv:1411.4038", build_fcn, {"stride": 32}),
+    "fcn16s": ModelEntry("semantic", "Long 2015, arXiv:1411.4038", build_fcn, {"stride": 16}),
+    "fcn8s": ModelEntry("semantic", "Long 2015, arXiv:1411.4038", build_fcn, {"stride": 8}),
+    "fcn_alexnet": ModelEntry("semantic", "Long 2015, arXiv:1411.4038", build_fcn_alexnet),
+    "fcn_resnet": ModelEntry("semantic", "after Long 2015, arXiv:1411.4038", build_fcn_resnet),
+    "deconvnet": ModelEntry("semantic", "Noh 2015, arXiv:1505.04366", build_deconvnet),
+    "segnet": ModelEntry("semantic", "Badrinarayanan 2015, arXiv:1511.00561", build_segnet),
+    "segnet_basic": ModelEntry(
+        "semantic", "Badrinarayanan 2015, arXiv:1511.00561", build_segnet_basic
+    ),
     "unet_2015": ModelEntry("semantic", "Ronneberger 2015, arXiv:1505.04597", build_unet_2015),
     "unet": ModelEntry("semantic", "after Ronneberger 2015, arXiv:1505.04597", build_unet),
     "deeplab_largefov": ModelEntry(
@@ -61,18 +75,6 @@ MODELS: dict[str, ModelEntry] = {
     "deeplab_v2": ModelEntry("semantic", "Chen 2016, arXiv:1606.00915", build_deeplab_v2),
     "deeplab_v3": ModelEntry("semantic", "Chen 2017, arXiv:1706.05587", build_deeplab_v3),
     "deeplab_v3_plus": ModelEntry("semantic", "Chen 2018, arXiv:1802.02611", build_deeplab_v3_plus),
-    "torchvision_fcn": ModelEntry(
-        "semantic", "after Long 2015, arXiv:1411.4038", build_torchvision_fcn
-    ),
-    "torchvision_deeplab_v3": ModelEntry(
-        "semantic", "after Chen 2017, arXiv:1706.05587", build_torchvision_deeplab_v3
-    ),
-    "lraspp": ModelEntry("semantic", "Howard 2019, arXiv:1905.02244", build_lraspp),
-    "segnet": ModelEntry("semantic", "Badrinarayanan 2015, arXiv:1511.00561", build_segnet),
-    "segnet_basic": ModelEntry(
-        "semantic", "Badrinarayanan 2015, arXiv:1511.00561", build_segnet_basic
-    ),
-    "deconvnet": ModelEntry("semantic", "Noh 2015, arXiv:1505.04366", build_deconvnet),
     "pspnet": ModelEntry("semantic", "Zhao 2017, arXiv:1612.01105", build_pspnet),
     "refinenet": ModelEntry("semantic", "Lin 2017, arXiv:1611.06612", build_refinenet),
     "light_weight_refinenet": ModelEntry(
@@ -80,14 +82,13 @@ MODELS: dict[str, ModelEntry] = {
     ),
     "upernet": ModelEntry("semantic", "Xiao 2018, arXiv:1807.10221", build_upernet),
     "segformer": ModelEntry("semantic", "Xie 2021, arXiv:2105.15203", build_segformer),
-    "fcn32s": ModelEntry("semantic", "Long 2015, arXiv:1411.4038", build_fcn, {"stride": 32}),
-    "fcn16s": ModelEntry("semantic", "Long 2015, arXiv:1411.4038", build_fcn, {"stride": 16}),
-    "fcn8s": ModelEntry("semantic", "Long 2015, arXiv:1411.4038", build_fcn, {"stride": 8}),
-    "fcn_alexnet": ModelEntry("semantic", "Long 2015, arXiv:1411.4038", build_fcn_alexnet),
-    "fcn_resnet": ModelEntry("semantic", "after Long 2015, arXiv:1411.4038", build_fcn_resnet),
-    "sliding_window": ModelEntry(
-        "semantic", "Ciresan 2012, NIPS; Giusti 2013, arXiv:1302.1700", build_sliding_window
+    "torchvision_fcn": ModelEntry(
+        "semantic", "after Long 2015, arXiv:1411.4038", build_torchvision_fcn
     ),
+    "torchvision_deeplab_v3": ModelEntry(
+        "semantic", "after Chen 2017, arXiv:1706.05587", build_torchvision_deeplab_v3
+    ),
+    "lraspp": ModelEntry("semantic", "Howard 2019, arXiv:1905.02244", build_lraspp),
 }
 
 
