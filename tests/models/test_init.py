@@ -12,7 +12,7 @@ from segscape.structures import CheckpointError, RecipeError
     ("name", "options", "message"),
     [
         ("unett", {}, "did you mean 'unet'"),
-        ("deeplabv9000", {}, "choose one of unet_2015"),
+        ("deeplabv9000", {}, "did you mean .deeplab_v3.. choose one of sliding_window"),
         ("unet", {"encodr": "resnet18"}, "did you mean 'encoder'"),
         ("unet", {"encoder": "resnet1"}, "did you mean .*resnet"),
         ("unet", {"encoder": 3}, "'encoder': got 3"),

@@ -3,6 +3,7 @@
 import pytest
 import yaml
 
+from segscape.models import MODELS
 from segscape.structures import RecipeError
 from segscape.training.parts import check_recipe
 from segscape.training.recipe import SHIPPED, Recipe, Training, read_recipe
@@ -39,6 +40,14 @@ def test_shipped_recipes_are_valid_and_round_trip(name, tmp_path):
     assert recipe.about
     (tmp_path / "recipe.yaml").write_text(recipe.to_yaml())
     assert read_recipe(tmp_path) == recipe
+
+
+def test_every_network_has_recipes_for_both_kinds_of_machine():
+    trained = {name: read_recipe(name).model.name for name in SHIPPED if name.startswith("camvid")}
+    assert set(trained.values()) == set(MODELS)
+    on_cores = {model for name, model in trained.items() if name.endswith("_cpu")}
+    # The second of three stages alone is of no use.
+    assert on_cores == set(MODELS) - {"fcn16s"}
 
 
 def test_python_and_yaml_say_the_same(file):
