@@ -8,6 +8,7 @@ from torchvision.models import alexnet
 from segscape.encoders import build_encoder
 from segscape.encoders.alexnet import AlexNet
 from segscape.encoders.convolutional_classifier import ConvolutionalClassifier, convolutionalize
+from segscape.encoders.weight_files import load_by_name
 from segscape.structures import CheckpointError, RecipeError
 
 
@@ -28,7 +29,7 @@ def public() -> Any:
 
 def test_public_weights_give_torchvisions_features(public: Any):
     encoder = AlexNet(first_padding=2, pool_padding=0).eval()
-    encoder.load_public(public.state_dict(), source="a file")
+    load_by_name(encoder, public.state_dict(), source="a file")
     pixels = torch.randn(2, 3, 223, 255)  # sides at which no pooling has incomplete windows
     with torch.no_grad():
         assert torch.equal(encoder(pixels)[-1], public.features(pixels))
@@ -37,7 +38,7 @@ def test_public_weights_give_torchvisions_features(public: Any):
 def test_the_whole_classifier_becomes_a_convolution(public: Any):
     """Torchvision's own scores at 223 x 223, and all of them on a larger image."""
     encoder = AlexNet(first_padding=2, pool_padding=0).eval()
-    encoder.load_public(public.state_dict(), source="a file")
+    load_by_name(encoder, public.state_dict(), source="a file")
     classifier = ConvolutionalClassifier(in_channels=256, side=6, channels=12).eval()
     layers = ("classifier.1", "classifier.4")
     classifier.load_public(public.state_dict(), layers=layers, source="a file")

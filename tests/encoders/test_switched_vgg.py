@@ -58,7 +58,9 @@ def test_weights_without_it_leave_it_as_it_is():
     encoder.load_public(public(layers), source="a file")
     for module in encoder.modules():
         if isinstance(module, nn.BatchNorm2d):
-            module.eps = 0.0  # mean 0, deviation 1, scale 1 and shift 0: the identity
+            # With mean 0, deviation 1 and scale 1: the identity.
+            module.eps = 0.0
+            nn.init.zeros_(module.bias)
     pixels = torch.randn(1, 3, 32, 64)
     with torch.no_grad():
         torch.testing.assert_close(encoder(pixels)[0], layers(pixels))

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from tests.support.processes import run_in_processes
 
 from segscape.metrics.image_table import ImageTable
 from segscape.structures import StructureError
@@ -13,25 +12,13 @@ def filled(keys):
     return table
 
 
-def share_of_two(rank, world):
-    # Image 2 is met by both, as when a sampler pads the last batch.
-    table = filled("02" if rank == 0 else "231")
-    table.merge_over_processes()
-    return table.keys, table.stacked()
-
-
-def test_two_processes_count_each_image_once():
-    for keys, counts in run_in_processes(share_of_two):
-        assert keys == ("0", "1", "2", "3")
-        assert counts.tolist() == [[0, 7], [1, 7], [2, 7], [3, 7]]
-
-
 def test_merging_leaves_the_other_as_it_is():
     one, other = filled("31"), filled("0")
     one.merge(other)
     assert one.keys == ("0", "1", "3")
     assert other.keys == ("0",)
     assert one.row("3").tolist() == [3, 7]
+    assert one.stacked().tolist() == [[0, 7], [1, 7], [3, 7]]
 
 
 def test_another_result_and_a_missing_one_are_refused():

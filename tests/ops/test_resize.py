@@ -9,7 +9,13 @@ from PIL import Image
 from torchvision.transforms.v2 import functional as tv
 
 from segscape.ops.interpolation import interpolate
-from segscape.ops.resize import resize_image, resize_labels, resize_maps, resize_nearest
+from segscape.ops.resize import (
+    resize_image,
+    resize_labels,
+    resize_logits,
+    resize_maps,
+    resize_nearest,
+)
 
 SIZES = st.one_of(st.just(1), st.integers(1, 24))
 
@@ -175,3 +181,11 @@ def test_maps_by_matrices_where_determinism_is_asked():
         torch.use_deterministic_algorithms(False)
     assert torch.equal(asked, interpolate(maps, (20, 31)))
     torch.testing.assert_close(asked, usual, atol=1e-5, rtol=1e-5)
+
+
+def test_logits_are_enlarged_in_float32_and_plain_memory_order():
+    logits = torch.randn(2, 3, 4, 5).bfloat16().to(memory_format=torch.channels_last)
+    enlarged = resize_logits(logits, (8, 10))
+    assert enlarged.dtype == torch.float32
+    assert enlarged.is_contiguous()
+    assert torch.equal(enlarged, resize_maps(logits.float(), (8, 10)))

@@ -11,7 +11,6 @@ the narrower network of 2014 in one piece. Where responses are normalised, pooli
 in the released FCN-AlexNet, not last, as in the paper.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -82,8 +81,7 @@ class AlexNet(nn.Module):
         for module in self.features:
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+                nn.init.zeros_(module.get_parameter("bias"))
 
     def forward(
         self, pixels: Float[Tensor, "batch channel height width"]
@@ -96,14 +94,6 @@ class AlexNet(nn.Module):
             if isinstance(module, nn.Sequential):
                 maps.append(x)
         return maps
-
-    def load_public(self, tensors: Mapping[str, Tensor], *, source: str) -> None:
-        """Fill the convolutions from a public `alexnet` state dict; its classifier is not used.
-
-        Raises:
-            CheckpointError: when a tensor is missing or of another shape.
-        """
-        load_by_name(self, tensors, source=source)
 
 
 def build_alexnet(
@@ -122,8 +112,6 @@ def build_alexnet(
         )
     encoder = AlexNet(in_channels=in_channels)
     if weights is not None:
-        encoder.load_public(
-            read_torchvision("AlexNet_Weights.IMAGENET1K_V1", weights),
-            source=f"alexnet weights ({weights})",
-        )
+        tensors = read_torchvision("AlexNet_Weights.IMAGENET1K_V1", weights)
+        load_by_name(encoder, tensors, source=f"alexnet weights ({weights})")
     return encoder

@@ -23,6 +23,8 @@ from segscape.structures import CheckpointError
 # Convolutions of each level, and their channels as multiples of the first level's 64.
 CONVOLUTIONS = (2, 2, 3, 3, 3)
 MULTIPLES = (1, 2, 4, 8, 8)
+# With which batch normalisation begins in both releases.
+FIRST_SHIFT = 0.001
 
 
 class PoolWithSwitches(nn.Module):
@@ -33,6 +35,25 @@ class PoolWithSwitches(nn.Module):
     ) -> tuple[Float[Tensor, "batch channel _ _"], Switches]:
         """Half the map, odd sides rounded up."""
         return pool_with_switches(x)
+
+
+def normalized_convolution(
+    before: int, after: int, *, kernel_size: int = 3
+) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
+    """A convolution with a bias, and batch normalisation, as both papers begin them.
+
+    Args:
+        before: channels of the input.
+        after: channels of the output.
+        kernel_size: odd side of the kernel in pixels.
+    """
+    convolution = nn.Conv2d(before, after, kernel_size, padding=kernel_size // 2)
+    # SegNet, sec. 3: the method of He et al. 2015, arXiv:1502.01852.
+    nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+    nn.init.zeros_(convolution.get_parameter("bias"))
+    norm = nn.BatchNorm2d(after)
+    nn.init.constant_(norm.bias, FIRST_SHIFT)
+    return convolution, norm
 
 
 class SwitchedVGG16(nn.Module):
@@ -57,11 +78,7 @@ class SwitchedVGG16(nn.Module):
         before = in_channels
         for width, count in zip(self.channels, CONVOLUTIONS, strict=True):
             for _ in range(count):
-                convolution = nn.Conv2d(before, width, 3, padding=1)
-                nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
-                if convolution.bias is not None:
-                    nn.init.zeros_(convolution.bias)
-                layers += [convolution, nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+                layers += [*normalized_convolution(before, width), nn.ReLU(inplace=True)]
                 before = width
             layers.append(PoolWithSwitches())
         self.features = nn.Sequential(*layers)

@@ -7,7 +7,6 @@ Differences from the paper: the classifier is left out; `ConvolutionalClassifier
 convolutions.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -62,13 +61,12 @@ class VGG16(nn.Module):
             if isinstance(module, nn.Conv2d):
                 # As torchvision initialises; to_empty left them undefined.
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+                nn.init.zeros_(module.get_parameter("bias"))
             elif isinstance(module, nn.MaxPool2d):
                 module.ceil_mode = ceil_mode
         if weights is not None:
             tensors = read_torchvision("VGG16_Weights.IMAGENET1K_V1", weights)
-            self.load_public(tensors, source=f"vgg16 weights ({weights})")
+            load_by_name(self, tensors, source=f"vgg16 weights ({weights})")
 
     def forward(
         self, pixels: Float[Tensor, "batch channel height width"]
@@ -81,14 +79,6 @@ class VGG16(nn.Module):
             if isinstance(module, nn.MaxPool2d):
                 maps.append(x)
         return maps
-
-    def load_public(self, tensors: Mapping[str, Tensor], *, source: str) -> None:
-        """Fill the convolutions from a public `vgg16` state dict; its classifier is not used.
-
-        Raises:
-            CheckpointError: when a tensor is missing or of another shape.
-        """
-        load_by_name(self, tensors, source=source)
 
 
 class AtrousVGG16(VGG16):

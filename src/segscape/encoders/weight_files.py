@@ -1,6 +1,6 @@
 """Weight files of encoders: tensors only, matched by name."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, Literal
@@ -110,7 +110,9 @@ def match_channels(
     return weight[:, torch.arange(channels) % colors] * (colors / channels)
 
 
-def load_by_name(module: nn.Module, tensors: Mapping[str, Tensor], *, source: str) -> None:
+def load_by_name(
+    module: nn.Module, tensors: Mapping[str, Tensor], *, source: str, kept: Sequence[str] = ()
+) -> None:
     """Copy tensors into a module; names it lacks are left out, names it needs must be there.
 
     A convolution over three colours is matched to a module with other channels (`match_channels`).
@@ -119,6 +121,7 @@ def load_by_name(module: nn.Module, tensors: Mapping[str, Tensor], *, source: st
         module: what is filled.
         tensors: by the module's names.
         source: says in errors where the tensors come from.
+        kept: what names begin with whose tensors stay as they are.
 
     Raises:
         CheckpointError: when a tensor is missing or of another shape.
@@ -128,6 +131,8 @@ def load_by_name(module: nn.Module, tensors: Mapping[str, Tensor], *, source: st
     missing: list[str] = []
     strange: list[str] = []
     for name, target in wanted.items():
+        if name.startswith(tuple(kept)):
+            continue
         tensor = tensors.get(name)
         if tensor is None:
             # The counter of batches is absent from old files and changes nothing.

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from segscape.layers.conv import ConvBatchNormReLU
-from segscape.ops.resize import resize_maps
+from segscape.ops.resize import resize_logits
 
 CHANNELS = 256
 
@@ -34,5 +34,4 @@ class AuxiliaryHead(nn.Module):
         self, x: Float[Tensor, "batch _ _ _"], size: tuple[int, int]
     ) -> Float[Tensor, "batch category height width"]:
         """Logits, resized to `size`."""
-        logits = self.classifier(self.dropout(self.conv(x)))
-        return resize_maps(logits.float().contiguous(), size)
+        return resize_logits(self.classifier(self.dropout(self.conv(x))), size)

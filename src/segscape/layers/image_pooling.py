@@ -10,13 +10,14 @@ used in training too.
 
 import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from segscape.layers.batch_norm import normalize_pooled
+from segscape.layers.conv import ConvBatchNormReLU
 
 
-class ImagePooling(nn.Module):
-    """Global average, 1 x 1 convolution, batch normalisation and ReLU, spread over the map.
+class PooledConv(ConvBatchNormReLU):
+    """A 1 x 1 convolution, batch normalisation and ReLU over a map of few pixels.
 
     Args:
         in_channels: channels of the input.
@@ -24,14 +25,20 @@ class ImagePooling(nn.Module):
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(in_channels, out_channels, 1, bias=False)
-        nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")
-        self.norm = nn.BatchNorm2d(out_channels)
+        super().__init__(in_channels, out_channels, kernel_size=1)
+
+    def forward(
+        self, x: Float[Tensor, "batch _ height width"]
+    ) -> Float[Tensor, "batch out height width"]:
+        """The activated map; one pixel of one image will do."""
+        return F.relu(normalize_pooled(self.norm, self.conv(x)), inplace=True)
+
+
+class ImagePooling(PooledConv):
+    """The global average through a `PooledConv`, spread over the map."""
 
     def forward(
         self, x: Float[Tensor, "batch _ height width"]
     ) -> Float[Tensor, "batch out height width"]:
         """One value per channel, shown at every pixel."""
-        pooled = normalize_pooled(self.norm, self.conv(x.mean((2, 3), keepdim=True)))
-        return F.relu(pooled).expand(-1, -1, *x.shape[2:])
+        return super().forward(x.mean((2, 3), keepdim=True)).expand(-1, -1, *x.shape[2:])

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from segscape.layers.batch_norm import normalize_pooled
+from segscape.layers.image_pooling import PooledConv
 from segscape.layers.joined_conv import JoinedConv2d
 
 BINS = (1, 2, 3, 6)
@@ -42,7 +42,7 @@ class PyramidPooling(nn.Module):
     ) -> None:
         super().__init__()
         self.bins = tuple(bins)
-        self.levels = nn.ModuleList(PooledLevel(in_channels, pooled_channels) for _ in bins)
+        self.levels = nn.ModuleList(PooledConv(in_channels, pooled_channels) for _ in bins)
         self.fuse = JoinedConv2d(in_channels, [pooled_channels] * len(bins), out_channels)
         self.norm = nn.BatchNorm2d(out_channels)
 
@@ -53,22 +53,6 @@ class PyramidPooling(nn.Module):
         pooled = average_bins(x, self.bins)
         levels = [level(one) for level, one in zip(self.levels, pooled, strict=True)]
         return F.relu(self.norm(self.fuse(x, levels)), inplace=True)
-
-
-class PooledLevel(nn.Module):
-    """A 1 x 1 convolution, batch normalisation and ReLU over a map of few pixels."""
-
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(in_channels, out_channels, 1, bias=False)
-        nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")
-        self.norm = nn.BatchNorm2d(out_channels)
-
-    def forward(
-        self, x: Float[Tensor, "batch _ height width"]
-    ) -> Float[Tensor, "batch out height width"]:
-        """The activated map; one pixel of one image will do."""
-        return F.relu(normalize_pooled(self.norm, self.conv(x)), inplace=True)
 
 
 def average_bins(

@@ -20,6 +20,5 @@ def score_layer(
         channels, categories, kernel_size, padding=rate * (kernel_size // 2), dilation=rate
     )
     nn.init.normal_(layer.weight, std=0.01)
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
+    nn.init.zeros_(layer.get_parameter("bias"))
     return layer

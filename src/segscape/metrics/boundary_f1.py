@@ -20,14 +20,13 @@ from typing import Literal, no_type_check
 
 import numba
 import numpy as np
-from jaxtyping import Bool, Int32, Int64, Integer
+from jaxtyping import Bool, Int32, Int64
 from numpy import ndarray
-from torch import Tensor
 
 from segscape.metrics import ratios
-from segscape.metrics.image_table import ImageTable
-from segscape.metrics.judged_labels import VOID, judged_labels
-from segscape.structures import LabelMap, StructureError, Taxonomy
+from segscape.metrics.image_metric import ImageMetric
+from segscape.metrics.judged_labels import VOID
+from segscape.structures import StructureError, Taxonomy
 
 Matching = Literal["one_to_one", "nearest"]
 
@@ -52,7 +51,7 @@ class BoundaryF1Scores:
     matching: Matching
 
 
-class BoundaryF1:
+class BoundaryF1(ImageMetric):
     """Boundary pixels found and missed, kept per image and category.
 
     The rule for absent categories: an image judges the categories of its truth; what is called
@@ -81,54 +80,15 @@ class BoundaryF1:
     ) -> None:
         if not tolerance >= 0:
             raise StructureError(f"BoundaryF1: tolerance {tolerance} is negative: give 0 or more")
-        self.taxonomy = taxonomy
+        super().__init__(taxonomy)
         self.tolerance = tolerance
         self.matching: Matching = matching
-        self._images = ImageTable("BoundaryF1")
 
-    def update(
-        self,
-        prediction: LabelMap | Integer[Tensor, "height width"],
-        target: LabelMap | Integer[Tensor, "_ _"],
-        key: str,
-    ) -> None:
-        """Count one image.
-
-        Args:
-            prediction: what the pixels were called.
-            target: what they are; ignored pixels are not judged.
-            key: names the image within its data set.
-
-        Raises:
-            StructureError: when sizes or taxonomies differ, an id is unknown, or another result was
-                already counted under this key.
-        """
-        called, true = judged_labels(prediction, target, self.taxonomy, key)
+    def _count(
+        self, called: Int32[ndarray, "height width"], true: Int32[ndarray, "height width"]
+    ) -> Int64[ndarray, "5 category"]:
         radius = self.tolerance * math.hypot(*true.shape)
-        counts = boundary_counts(called, true, len(self.taxonomy), radius, self.matching)
-        self._images.add(key, counts)
-
-    def merge(self, other: "BoundaryF1") -> None:
-        """Count the images of another metric, too; `other` is left as it is.
-
-        Raises:
-            StructureError: when the options differ, or both counted an image differently.
-        """
-        if (other.taxonomy.names, other.tolerance, other.matching) != (
-            self.taxonomy.names,
-            self.tolerance,
-            self.matching,
-        ):
-            raise StructureError("BoundaryF1: metrics of other options cannot be merged")
-        self._images.merge(other._images)  # noqa: SLF001 # its own class
-
-    def merge_over_processes(self) -> None:
-        """Count the images of all processes; every process must call this.
-
-        Raises:
-            StructureError: as for `merge`.
-        """
-        self._images.merge_over_processes()
+        return boundary_counts(called, true, len(self.taxonomy), radius, self.matching)
 
     def compute(self) -> BoundaryF1Scores:
         """The scores of all images counted so far.

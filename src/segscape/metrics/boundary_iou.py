@@ -13,15 +13,14 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Int32, Integer
+from jaxtyping import Bool, Int32, Int64
 from numpy import ndarray
 from scipy import ndimage
-from torch import Tensor
 
 from segscape.metrics import ratios
-from segscape.metrics.image_table import ImageTable
-from segscape.metrics.judged_labels import VOID, judged_labels
-from segscape.structures import LabelMap, StructureError, Taxonomy
+from segscape.metrics.image_metric import ImageMetric
+from segscape.metrics.judged_labels import VOID
+from segscape.structures import StructureError, Taxonomy
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class BoundaryIoUScores:
     dilation_ratio: float
 
 
-class BoundaryIoU:
+class BoundaryIoU(ImageMetric):
     """Pixels of bands, kept per image and category.
 
     Categories that have no band in truth and prediction are left out of the means.
@@ -65,28 +64,12 @@ class BoundaryIoU:
     def __init__(self, taxonomy: Taxonomy, *, dilation_ratio: float = 0.02) -> None:
         if not dilation_ratio > 0:
             raise StructureError(f"BoundaryIoU: dilation_ratio {dilation_ratio} must be above 0")
-        self.taxonomy = taxonomy
+        super().__init__(taxonomy)
         self.dilation_ratio = dilation_ratio
-        self._images = ImageTable("BoundaryIoU")
 
-    def update(
-        self,
-        prediction: LabelMap | Integer[Tensor, "height width"],
-        target: LabelMap | Integer[Tensor, "_ _"],
-        key: str,
-    ) -> None:
-        """Count one image.
-
-        Args:
-            prediction: what the pixels were called.
-            target: what they are; ignored pixels are not judged.
-            key: names the image within its data set.
-
-        Raises:
-            StructureError: when sizes or taxonomies differ, an id is unknown, or another result was
-                already counted under this key.
-        """
-        called, true = judged_labels(prediction, target, self.taxonomy, key)
+    def _count(
+        self, called: Int32[ndarray, "height width"], true: Int32[ndarray, "height width"]
+    ) -> Int64[ndarray, "3 category"]:
         width = max(1, round(self.dilation_ratio * math.hypot(*true.shape)))
         of_called, of_true = band(called, width), band(true, width)
         categories = len(self.taxonomy)
@@ -98,28 +81,7 @@ class BoundaryIoU:
                 (called, of_called),
             )
         ]
-        self._images.add(key, np.stack(counts))
-
-    def merge(self, other: "BoundaryIoU") -> None:
-        """Count the images of another metric, too; `other` is left as it is.
-
-        Raises:
-            StructureError: when the options differ, or both counted an image differently.
-        """
-        if (other.taxonomy.names, other.dilation_ratio) != (
-            self.taxonomy.names,
-            self.dilation_ratio,
-        ):
-            raise StructureError("BoundaryIoU: metrics of other options cannot be merged")
-        self._images.merge(other._images)  # noqa: SLF001 # its own class
-
-    def merge_over_processes(self) -> None:
-        """Count the images of all processes; every process must call this.
-
-        Raises:
-            StructureError: as for `merge`.
-        """
-        self._images.merge_over_processes()
+        return np.stack(counts)
 
     def compute(self) -> BoundaryIoUScores:
         """The scores of all images counted so far.

@@ -1,6 +1,6 @@
 """The one integer confusion matrix from which all semantic scores are computed."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import no_type_check
 
 import numba
@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Int64, Integer
 from torch import Tensor
 
+from segscape.metrics.image_table import ImageTable
+from segscape.metrics.judged_labels import refuse_other_taxonomy
 from segscape.metrics.scores import Absent, ImageCounts, SegmentationScores
 from segscape.ops.processes import gather_over_processes
 from segscape.structures import LabelMap, StructureError, Taxonomy
@@ -82,7 +84,8 @@ class ConfusionMatrix:
 
     def __init__(self, taxonomy: Taxonomy) -> None:
         self.taxonomy = taxonomy
-        self._cells: dict[str, _Cells] = {}
+        # One row of positions and one of counts per image.
+        self._images = ImageTable("ConfusionMatrix")
 
     def update(
         self,
@@ -110,7 +113,7 @@ class ConfusionMatrix:
             )
         except StructureError as error:
             raise StructureError(f"image '{key}': {error}") from error
-        self._add(key, _Cells.of(counts))
+        self._images.add(key, _cells(counts))
 
     def merge(self, other: "ConfusionMatrix") -> None:
         """Count the images of another matrix, too; `other` is left as it is.
@@ -118,9 +121,8 @@ class ConfusionMatrix:
         Raises:
             StructureError: when the taxonomies differ, or both counted an image differently.
         """
-        self._refuse_other(other.taxonomy)
-        for key, cells in other._cells.items():  # noqa: SLF001 # its own class
-            self._add(key, cells)
+        refuse_other_taxonomy(other.taxonomy, self.taxonomy)
+        self._images.merge(other._images)  # noqa: SLF001 # its own class
 
     def merge_over_processes(self) -> None:
         """Count the images of all processes; every process must call this.
@@ -141,21 +143,19 @@ class ConfusionMatrix:
         Raises:
             StructureError: when no image was counted.
         """
-        if not self._cells:
-            raise StructureError("ConfusionMatrix: no image was counted: call update first")
-        images = {key: self.image(key) for key in self.keys}
+        images = [_matrix(len(self.taxonomy), [cells]) for cells in self._images.rows()]
         counts = ImageCounts(
             keys=self.keys,
-            hits=np.stack([m.diagonal().numpy() for m in images.values()]),
-            true=np.stack([m.sum(1).numpy() for m in images.values()]),
-            predicted=np.stack([m[:, :-1].sum(0).numpy() for m in images.values()]),
+            hits=np.stack([m.diagonal().numpy() for m in images]),
+            true=np.stack([m.sum(1).numpy() for m in images]),
+            predicted=np.stack([m[:, :-1].sum(0).numpy() for m in images]),
         )
         return SegmentationScores.of(self.taxonomy, self.total(), counts, absent)
 
     @property
     def keys(self) -> tuple[str, ...]:
         """The images counted so far, sorted."""
-        return tuple(sorted(self._cells))
+        return self._images.keys
 
     def image(self, key: str) -> Int64[Tensor, "true predicted"]:
         """The matrix of one image, laid out as by `confusion_counts`.
@@ -163,60 +163,34 @@ class ConfusionMatrix:
         Raises:
             StructureError: when no image of this key was counted.
         """
-        if key not in self._cells:
-            raise StructureError(f"ConfusionMatrix: no image '{key}' was counted: see .keys")
-        return self._cells[key].matrix(len(self.taxonomy))
+        return _matrix(len(self.taxonomy), [self._images.row(key)])
 
     def total(self) -> Int64[Tensor, "true predicted"]:
         """The sum of the matrices of all images."""
-        total = torch.zeros(len(self.taxonomy), len(self.taxonomy) + 1, dtype=torch.int64)
-        for cells in self._cells.values():
-            total.view(-1)[cells.positions] += cells.counts
-        return total
-
-    def _add(self, key: str, cells: "_Cells") -> None:
-        known = self._cells.setdefault(key, cells)
-        if not (
-            torch.equal(known.positions, cells.positions)
-            and torch.equal(known.counts, cells.counts)
-        ):
-            raise StructureError(
-                f"ConfusionMatrix: image '{key}' was counted before with another result: "
-                "give each image a key of its own and predict it once"
-            )
+        return _matrix(len(self.taxonomy), [self._images.row(key) for key in self.keys])
 
     def _labels(self, labels: LabelMap | Tensor) -> Tensor:
         if isinstance(labels, Tensor):
             return labels
-        self._refuse_other(labels.taxonomy)
+        refuse_other_taxonomy(labels.taxonomy, self.taxonomy)
         return labels.labels
 
-    def _refuse_other(self, taxonomy: Taxonomy) -> None:
-        same = taxonomy.names == self.taxonomy.names
-        if not (same and taxonomy.ignore_id == self.taxonomy.ignore_id):
-            raise StructureError(
-                f"got the categories {', '.join(taxonomy.names)} (ignored {taxonomy.ignore_id}) "
-                f"where {', '.join(self.taxonomy.names)} (ignored {self.taxonomy.ignore_id}) are "
-                "counted: use one taxonomy"
-            )
+
+def _cells(matrix: Int64[Tensor, "true predicted"]) -> Int64[np.ndarray, "2 cell"]:
+    """Positions and counts of the cells that are not 0: an image holds few of 150 x 151 pairs."""
+    counts = matrix.numpy().ravel()
+    positions = np.flatnonzero(counts)
+    return np.stack([positions, counts[positions]])
 
 
-@dataclass(frozen=True)
-class _Cells:
-    """The cells of a matrix that are not 0: an image holds few of 150 x 151 pairs."""
-
-    positions: Int64[Tensor, "cell"]
-    counts: Int64[Tensor, "cell"]
-
-    @classmethod
-    def of(cls, matrix: Int64[Tensor, "true predicted"]) -> "_Cells":
-        positions = matrix.flatten().nonzero()[:, 0]
-        return cls(positions, matrix.flatten()[positions])
-
-    def matrix(self, categories: int) -> Int64[Tensor, "true predicted"]:
-        matrix = torch.zeros(categories, categories + 1, dtype=torch.int64)
-        matrix.view(-1)[self.positions] = self.counts
-        return matrix
+def _matrix(
+    categories: int, images: Iterable[Int64[np.ndarray, "2 _"]]
+) -> Int64[Tensor, "true predicted"]:
+    """The sum of the matrices of which these are the cells."""
+    matrix = np.zeros((categories, categories + 1), np.int64)
+    for positions, counts in images:
+        matrix.ravel()[positions] += counts
+    return torch.from_numpy(matrix)
 
 
 def _flat(labels: Integer[Tensor, "*shape"]) -> Integer[np.ndarray, " pixel"]:

@@ -15,15 +15,13 @@ from dataclasses import dataclass
 from math import log
 
 import numpy as np
-from jaxtyping import Int64, Integer
+from jaxtyping import Int32, Int64
 from numpy import ndarray
 from scipy import ndimage
-from torch import Tensor
 
-from segscape.metrics.image_table import ImageTable
-from segscape.metrics.judged_labels import judged_labels
+from segscape.metrics.image_metric import ImageMetric
 from segscape.ops.simple_points import thinned_borders
-from segscape.structures import LabelMap, StructureError, Taxonomy
+from segscape.structures import StructureError, Taxonomy
 
 _ALPHA = 0.5  # equal weight of splits and mergers
 
@@ -49,10 +47,11 @@ class CellScores:
     information_merge: float
 
 
-class CellPartition:
+class CellPartition(ImageMetric):
     """Pixels by true and called cell, kept per image.
 
-    Cells are the 4-connected pieces of one category; all others are border.
+    Cells are the 4-connected pieces of one category; all others are border. Only pixels of true
+    cells are judged.
 
     Args:
         taxonomy: what the ids mean.
@@ -77,55 +76,15 @@ class CellPartition:
                 f"CellPartition: foreground {foreground} is no category: give 0.."
                 f"{len(taxonomy) - 1}"
             )
-        self.taxonomy = taxonomy
+        super().__init__(taxonomy)
         self.foreground = foreground
         self.thin = thin
-        self._images = ImageTable("CellPartition")
 
-    def update(
-        self,
-        prediction: LabelMap | Integer[Tensor, "height width"],
-        target: LabelMap | Integer[Tensor, "_ _"],
-        key: str,
-    ) -> None:
-        """Count one image.
-
-        Args:
-            prediction: what the pixels were called.
-            target: what they are; only pixels of true cells are judged.
-            key: names the image within its data set.
-
-        Raises:
-            StructureError: when sizes or taxonomies differ, an id is unknown, or another result was
-                already counted under this key.
-        """
-        called, true = judged_labels(prediction, target, self.taxonomy, key)
+    def _count(
+        self, called: Int32[ndarray, "height width"], true: Int32[ndarray, "height width"]
+    ) -> Int64[ndarray, "pair 3"]:
         cells = called == self.foreground
-        self._images.add(
-            key, overlaps(thinned_borders(cells) if self.thin else cells, true == self.foreground)
-        )
-
-    def merge(self, other: "CellPartition") -> None:
-        """Count the images of another metric, too; `other` is left as it is.
-
-        Raises:
-            StructureError: when the options differ, or both counted an image differently.
-        """
-        if (other.taxonomy.names, other.foreground, other.thin) != (
-            self.taxonomy.names,
-            self.foreground,
-            self.thin,
-        ):
-            raise StructureError("CellPartition: metrics of other options cannot be merged")
-        self._images.merge(other._images)  # noqa: SLF001 # its own class
-
-    def merge_over_processes(self) -> None:
-        """Count the images of all processes; every process must call this.
-
-        Raises:
-            StructureError: as for `merge`.
-        """
-        self._images.merge_over_processes()
+        return overlaps(thinned_borders(cells) if self.thin else cells, true == self.foreground)
 
     def per_image(self) -> dict[str, CellScores]:
         """The scores of each image by its key."""
@@ -137,9 +96,7 @@ class CellPartition:
         Raises:
             StructureError: when no image was counted.
         """
-        if not self._images.keys:
-            raise StructureError("CellPartition: no image was counted: call update first")
-        rows = [list(vars(scores).values()) for scores in self.per_image().values()]
+        rows = [list(vars(cell_scores(pairs)).values()) for pairs in self._images.rows()]
         judged = np.array([row for row in rows if not np.isnan(row[0])]).reshape(-1, 6)
         means = judged.mean(0) if len(judged) else np.full(6, np.nan)
         return CellScores(*means.tolist())

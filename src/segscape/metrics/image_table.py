@@ -4,7 +4,6 @@ import numpy as np
 from jaxtyping import Int64
 from numpy import ndarray
 
-from segscape.ops.processes import gather_over_processes
 from segscape.structures.errors import StructureError
 
 
@@ -54,15 +53,6 @@ class ImageTable:
         for key, counts in other._rows.items():  # noqa: SLF001 # its own class
             self.add(key, counts)
 
-    def merge_over_processes(self) -> None:
-        """Count the images of all processes; every process must call this.
-
-        Raises:
-            StructureError: as for `merge`.
-        """
-        for other in gather_over_processes(self):
-            self.merge(other)
-
     def row(self, key: str) -> Int64[ndarray, "..."]:
         """The integers of one image.
 
@@ -73,7 +63,7 @@ class ImageTable:
             raise StructureError(f"{self._name}: no image '{key}' was counted: see .keys")
         return self._rows[key]
 
-    def stacked(self) -> Int64[ndarray, "image ..."]:
+    def rows(self) -> list[Int64[ndarray, "..."]]:
         """The integers of all images, sorted by key.
 
         Raises:
@@ -81,4 +71,12 @@ class ImageTable:
         """
         if not self._rows:
             raise StructureError(f"{self._name}: no image was counted: call update first")
-        return np.stack([self._rows[key] for key in self.keys])
+        return [self._rows[key] for key in self.keys]
+
+    def stacked(self) -> Int64[ndarray, "image ..."]:
+        """Those of all images as one array, where all are of one shape.
+
+        Raises:
+            StructureError: when no image was counted.
+        """
+        return np.stack(self.rows())

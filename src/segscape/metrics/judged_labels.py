@@ -59,14 +59,26 @@ def judged_labels(
     return called, true
 
 
+def refuse_other_taxonomy(other: Taxonomy, own: Taxonomy, *, where: str = "") -> None:
+    """Let only ids of one meaning be compared.
+
+    Args:
+        other: of labels or of another metric.
+        own: the metric's.
+        where: begins the error.
+
+    Raises:
+        StructureError: when names or ignored ids differ.
+    """
+    if (other.names, other.ignore_id) != (own.names, own.ignore_id):
+        raise StructureError(
+            f"{where}got the categories {', '.join(other.names)} (ignored {other.ignore_id}) where "
+            f"{', '.join(own.names)} (ignored {own.ignore_id}) are counted: use one taxonomy"
+        )
+
+
 def _ids(labels: LabelMap | Tensor, taxonomy: Taxonomy, key: str) -> Int32[ndarray, "_ _"]:
     if isinstance(labels, LabelMap):
-        own = labels.taxonomy
-        if own.names != taxonomy.names or own.ignore_id != taxonomy.ignore_id:
-            raise StructureError(
-                f"image '{key}': got the categories {', '.join(own.names)} (ignored "
-                f"{own.ignore_id}) where {', '.join(taxonomy.names)} (ignored "
-                f"{taxonomy.ignore_id}) are judged: use one taxonomy"
-            )
+        refuse_other_taxonomy(labels.taxonomy, taxonomy, where=f"image '{key}': ")
         labels = labels.labels
     return labels.cpu().numpy().astype(np.int32)

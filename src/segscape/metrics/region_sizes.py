@@ -14,15 +14,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int32, Int64, Integer
+from jaxtyping import Bool, Float64, Int32, Int64
 from numpy import ndarray
 from scipy import ndimage
-from torch import Tensor
 
 from segscape.metrics import ratios
-from segscape.metrics.image_table import ImageTable
-from segscape.metrics.judged_labels import judged_labels
-from segscape.structures import LabelMap, StructureError, Taxonomy
+from segscape.metrics.image_metric import ImageMetric
+from segscape.structures import StructureError, Taxonomy
 
 COCO_BOUNDS = (32**2, 96**2)
 
@@ -52,7 +50,7 @@ class SizeRow:
     class_regions: tuple[int, ...]
 
 
-class RegionSizes:
+class RegionSizes(ImageMetric):
     """Hits, true and called pixels by size of region, kept per image and category.
 
     Categories without anything of a size are left out of that size's means.
@@ -76,49 +74,17 @@ class RegionSizes:
         edges = [0, *bounds]
         if any(high <= low for low, high in pairwise(edges)):
             raise StructureError(f"RegionSizes: bounds {list(bounds)} must ascend from 1 or more")
-        self.taxonomy = taxonomy
+        super().__init__(taxonomy)
         self.bounds = tuple(bounds)
-        self._images = ImageTable("RegionSizes")
 
-    def update(
-        self,
-        prediction: LabelMap | Integer[Tensor, "height width"],
-        target: LabelMap | Integer[Tensor, "_ _"],
-        key: str,
-    ) -> None:
-        """Count one image.
-
-        Args:
-            prediction: what the pixels were called.
-            target: what they are; ignored pixels are in no region.
-            key: names the image within its data set.
-
-        Raises:
-            StructureError: when sizes or taxonomies differ, an id is unknown, or another result was
-                already counted under this key.
-        """
-        called, true = judged_labels(prediction, target, self.taxonomy, key)
-        categories = range(len(self.taxonomy))
-        counts = [self._count(called == category, true == category) for category in categories]
-        self._images.add(key, np.stack(counts, -1))
-
-    def merge(self, other: "RegionSizes") -> None:
-        """Count the images of another metric, too; `other` is left as it is.
-
-        Raises:
-            StructureError: when the options differ, or both counted an image differently.
-        """
-        if (other.taxonomy.names, other.bounds) != (self.taxonomy.names, self.bounds):
-            raise StructureError("RegionSizes: metrics of other options cannot be merged")
-        self._images.merge(other._images)  # noqa: SLF001 # its own class
-
-    def merge_over_processes(self) -> None:
-        """Count the images of all processes; every process must call this.
-
-        Raises:
-            StructureError: as for `merge`.
-        """
-        self._images.merge_over_processes()
+    def _count(
+        self, called: Int32[ndarray, "height width"], true: Int32[ndarray, "height width"]
+    ) -> Int64[ndarray, "4 size category"]:
+        counts = [
+            self._count_category(called == category, true == category)
+            for category in range(len(self.taxonomy))
+        ]
+        return np.stack(counts, -1)
 
     def compute(self) -> tuple[SizeRow, ...]:
         """The scores of all images counted so far, small sizes first.
@@ -133,7 +99,7 @@ class RegionSizes:
             for low, high, part in zip(lows, highs, counts.swapaxes(0, 1), strict=True)
         )
 
-    def _count(
+    def _count_category(
         self, called: Bool[ndarray, "height width"], true: Bool[ndarray, "height width"]
     ) -> Int64[ndarray, "4 size"]:
         """Hits, true pixels, called pixels and true regions of one category."""

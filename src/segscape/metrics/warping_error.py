@@ -16,15 +16,14 @@ edges, borders over corners; what is beyond the image counts as border.
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Integer
+from jaxtyping import Bool, Int32, Int64
 from numpy import ndarray
 from scipy import ndimage
-from torch import Tensor
 
-from segscape.metrics.image_table import ImageTable
-from segscape.metrics.judged_labels import VOID, judged_labels
+from segscape.metrics.image_metric import ImageMetric
+from segscape.metrics.judged_labels import VOID
 from segscape.ops.simple_points import warped
-from segscape.structures import LabelMap, StructureError, Taxonomy
+from segscape.structures import StructureError, Taxonomy
 
 
 @dataclass(frozen=True)
@@ -40,8 +39,10 @@ class WarpingScores:
     per_image: dict[str, float]
 
 
-class WarpingError:
+class WarpingError(ImageMetric):
     """Pixels that differ after warping, and judged ones, kept per image.
+
+    Void counts as border, and is not judged.
 
     Args:
         taxonomy: what the ids mean.
@@ -68,54 +69,16 @@ class WarpingError:
             )
         if limit is not None and not limit > 0:
             raise StructureError(f"WarpingError: limit {limit} must be above 0 pixels, or None")
-        self.taxonomy = taxonomy
+        super().__init__(taxonomy)
         self.foreground = foreground
         self.limit = limit
-        self._images = ImageTable("WarpingError")
 
-    def update(
-        self,
-        prediction: LabelMap | Integer[Tensor, "height width"],
-        target: LabelMap | Integer[Tensor, "_ _"],
-        key: str,
-    ) -> None:
-        """Count one image.
-
-        Args:
-            prediction: what the pixels were called.
-            target: what they are; void counts as border, and is not judged.
-            key: names the image within its data set.
-
-        Raises:
-            StructureError: when sizes or taxonomies differ, an id is unknown, or another result was
-                already counted under this key.
-        """
-        called, true = judged_labels(prediction, target, self.taxonomy, key)
+    def _count(
+        self, called: Int32[ndarray, "height width"], true: Int32[ndarray, "height width"]
+    ) -> Int64[ndarray, "2"]:
         wrong = topology_errors(called == self.foreground, true == self.foreground, self.limit)
         judged = true != VOID
-        self._images.add(key, np.array([(wrong & judged).sum(), judged.sum()], np.int64))
-
-    def merge(self, other: "WarpingError") -> None:
-        """Count the images of another metric, too; `other` is left as it is.
-
-        Raises:
-            StructureError: when the options differ, or both counted an image differently.
-        """
-        if (other.taxonomy.names, other.foreground, other.limit) != (
-            self.taxonomy.names,
-            self.foreground,
-            self.limit,
-        ):
-            raise StructureError("WarpingError: metrics of other options cannot be merged")
-        self._images.merge(other._images)  # noqa: SLF001 # its own class
-
-    def merge_over_processes(self) -> None:
-        """Count the images of all processes; every process must call this.
-
-        Raises:
-            StructureError: as for `merge`.
-        """
-        self._images.merge_over_processes()
+        return np.array([(wrong & judged).sum(), judged.sum()], np.int64)
 
     def compute(self) -> WarpingScores:
         """The scores of all images counted so far.

@@ -116,6 +116,26 @@ def resize_maps(
     return F.interpolate(maps, size=tuple(size), mode="bilinear", align_corners=False)
 
 
+def resize_logits(
+    logits: Float[Tensor, "batch category _ _"], size: tuple[int, int]
+) -> Float[Tensor, "batch category _ _"]:
+    """Resize logits as `resize_maps` does, in float32 and plain memory order, as the loss wants.
+
+    Both are changed before the map is large.
+
+    Args:
+        logits: any values.
+        size: height and width in pixels, each at least 1.
+
+    Raises:
+        ValueError: when the size is less than 1 x 1.
+
+    >>> resize_logits(torch.ones(1, 1, 1, 1, dtype=torch.bfloat16), (1, 2)).tolist()
+    [[[[1.0, 1.0]]]]
+    """
+    return resize_maps(logits.float().contiguous(), size)
+
+
 def _triangle(source: int, target: int) -> Float[Tensor, "target source"]:
     """Bilinear weights, widened to what one pixel of the result covers when it shrinks."""
     scale = source / target

@@ -39,12 +39,12 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from segscape.encoders.convolutional_classifier import convolutionalize
-from segscape.encoders.switched_vgg import SwitchedVGG16
+from segscape.encoders.switched_vgg import FIRST_SHIFT, SwitchedVGG16
 from segscape.encoders.weight_files import load_by_name, read_torchvision
+from segscape.layers.batch_norm import normalize_pooled
 from segscape.models.options import Count, PerChannel
 from segscape.models.outputs import SemanticOutputs
 from segscape.models.semantic_model import SemanticModel
-from segscape.ops.processes import process_count
 from segscape.ops.region_proposals import propose_regions
 from segscape.ops.resize import resize_image, resize_maps
 from segscape.ops.unpool import unpool
@@ -54,9 +54,8 @@ EnsembleRule = Literal["mean", "product"]
 
 SIDE = 224
 FC6_KERNEL = 7
-# Of the release: deconvolutions' weights, and the first shift of batch normalisation.
+# Of the release's deconvolutions.
 DECONVOLUTION_STD = 0.01
-FIRST_SHIFT = 0.001
 # Sec. 3.3 and the release: how many proposals, the shortest side of those used, their context.
 PROPOSALS = 50
 SHORTEST_SIDE_PX = 112
@@ -80,16 +79,7 @@ class NormalizedLayer(nn.Module):
         self, x: Float[Tensor, "batch _ _ _"]
     ) -> Float[Tensor, "batch out out_height out_width"]:
         """The activated map."""
-        x = self.layer(x)
-        norm = self.norm
-        if self.training and x.numel() == x.shape[1] and process_count() == 1:
-            # One value per channel has no variance.
-            x = F.batch_norm(
-                x, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps
-            )
-        else:
-            x = norm(x)
-        return F.relu(x, inplace=True)
+        return F.relu(normalize_pooled(self.norm, self.layer(x)), inplace=True)
 
 
 class DeconvNet(SemanticModel):
@@ -136,12 +126,9 @@ class DeconvNet(SemanticModel):
     def _initialize(self) -> None:
         for layer in (self.fc6.layer, self.fc7.layer):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            _zero_bias(layer)
+            nn.init.zeros_(layer.get_parameter("bias"))
         nn.init.normal_(self.score_fr.weight, std=DECONVOLUTION_STD)
-        _zero_bias(self.score_fr)
-        for module in self.encoder.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                nn.init.constant_(module.bias, FIRST_SHIFT)
+        nn.init.zeros_(self.score_fr.get_parameter("bias"))
 
     def score(self, pixels: Float[Tensor, "batch channel height width"]) -> SemanticOutputs:
         """Compute logits of the pixels' size; any size from 1 x 1 works."""
@@ -304,13 +291,8 @@ def _moved(places: slice, by: int) -> slice:
 def _deconvolution(before: int, after: int, kernel: int, *, padding: int) -> NormalizedLayer:
     layer = nn.ConvTranspose2d(before, after, kernel, padding=padding)
     nn.init.normal_(layer.weight, std=DECONVOLUTION_STD)
-    _zero_bias(layer)
+    nn.init.zeros_(layer.get_parameter("bias"))
     return NormalizedLayer(layer)
-
-
-def _zero_bias(layer: nn.Conv2d | nn.ConvTranspose2d) -> None:
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
 
 
 def build_deconvnet(

@@ -24,7 +24,7 @@ from segscape.layers.score_layer import score_layer
 from segscape.models.options import Count, Fraction, PerChannel
 from segscape.models.outputs import SemanticOutputs
 from segscape.models.semantic_model import SemanticModel
-from segscape.ops.resize import resize_maps
+from segscape.ops.resize import resize_logits
 from segscape.structures import Size, Taxonomy
 
 # Sec. 3.3: at an output stride of 16; doubled at 8.
@@ -69,9 +69,8 @@ class DeepLabV3(SemanticModel):
     def score(self, pixels: Float[Tensor, "batch channel height width"]) -> SemanticOutputs:
         """Compute logits for normalised pixels whose sides are multiples of `pad_to`."""
         logits = self.classifier(self.aspp(self.encoder(pixels)[-1]))
-        # Sec. 4.1: the logits are enlarged, not the labels shrunk. Plain memory order and float32
-        # before the map is large: the loss wants both.
-        return SemanticOutputs(resize_maps(logits.float().contiguous(), Size(*pixels.shape[2:])))
+        # Sec. 4.1: the logits are enlarged, not the labels shrunk.
+        return SemanticOutputs(resize_logits(logits, Size(*pixels.shape[2:])))
 
 
 def build_deeplab_v3(

@@ -29,7 +29,7 @@ from segscape.layers.separable_conv import SeparableConvBatchNormReLU
 from segscape.models.options import Count, Fraction, PerChannel
 from segscape.models.outputs import SemanticOutputs
 from segscape.models.semantic_model import SemanticModel
-from segscape.ops.resize import resize_maps
+from segscape.ops.resize import resize_logits, resize_maps
 from segscape.structures import RecipeError, Size, Taxonomy
 
 # Sec. 4: as DeepLabv3, at an output stride of 16; doubled at 8.
@@ -107,8 +107,7 @@ class DeepLabV3Plus(SemanticModel):
         low_level = self.reduce(maps[self._low_level])
         x = resize_maps(self.aspp(maps[-1]), Size(*low_level.shape[2:]))
         logits = self.classifier(self.decoder(torch.cat([x, low_level], dim=1)))
-        # Plain memory order and float32 before the map is large: the loss wants both.
-        return SemanticOutputs(resize_maps(logits.float().contiguous(), Size(*pixels.shape[2:])))
+        return SemanticOutputs(resize_logits(logits, Size(*pixels.shape[2:])))
 
 
 def build_deeplab_v3_plus(

@@ -26,7 +26,7 @@ from segscape.layers.upsampling import UPSAMPLINGS
 from segscape.models.options import Count, PerChannel
 from segscape.models.outputs import SemanticOutputs
 from segscape.models.semantic_model import SemanticModel
-from segscape.ops.resize import resize_maps
+from segscape.ops.resize import resize_logits
 from segscape.structures import RecipeError, Size, Taxonomy
 
 DECODER_CHANNELS = (256, 128, 64, 32, 16)
@@ -155,8 +155,7 @@ class EncoderUNet(SemanticModel):
         self.blocks = nn.ModuleList(blocks)
         self.classifier = nn.Conv2d(before, len(taxonomy), 3, padding=1)
         nn.init.xavier_uniform_(self.classifier.weight)
-        if self.classifier.bias is not None:
-            nn.init.zeros_(self.classifier.bias)
+        nn.init.zeros_(self.classifier.get_parameter("bias"))
 
     def score(self, pixels: Float[Tensor, "batch channel height width"]) -> SemanticOutputs:
         """Compute logits for normalised pixels whose sides are multiples of `pad_to`."""
@@ -167,8 +166,7 @@ class EncoderUNet(SemanticModel):
             x = block(x, None if joined is None else maps[joined])
         logits = self.classifier(x)
         if self.finest_stride > 1:
-            # Plain memory order and float32 before the map is large: the loss wants both.
-            logits = resize_maps(logits.float().contiguous(), Size(*pixels.shape[2:]))
+            logits = resize_logits(logits, Size(*pixels.shape[2:]))
         return SemanticOutputs(logits)
 
 

@@ -32,7 +32,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -127,7 +126,7 @@ class FCN(SemanticModel):
         Raises:
             CheckpointError: when a tensor is missing or of another shape.
         """
-        self.trunk.load_public(tensors, source=source)
+        load_by_name(self.trunk, tensors, source=source)
         layers = ("classifier.0", "classifier.3")
         self.classifier.load_public(tensors, layers=layers, source=source)
 
@@ -152,11 +151,9 @@ class FCN(SemanticModel):
                 "FCN-32s is the first stage and has no coarser network: leave out 'coarser', or "
                 "train fcn16s"
             )
-        new = _NEW_WITH[self.stride]
-        own = {name: value for name, value in self.state_dict().items() if name.startswith(new)}
         # Normalisation belongs to this model's options, not to the weights.
-        own |= {"mean": self.mean, "std": self.std}
-        load_by_name(self, {**coarser, **own}, source=source)
+        kept = (*_NEW_WITH[self.stride], "mean", "std")
+        load_by_name(self, coarser, source=source, kept=kept)
 
 
 class FCNAlexNet(SemanticModel):
@@ -209,7 +206,7 @@ class FCNAlexNet(SemanticModel):
         Raises:
             CheckpointError: when a tensor is missing or of another shape.
         """
-        self.trunk.load_public(tensors, source=source)
+        load_by_name(self.trunk, tensors, source=source)
         layers = ("classifier.1", "classifier.4")
         self.classifier.load_public(tensors, layers=layers, source=source)
 
@@ -277,7 +274,7 @@ def crop(
 def _zero_score(channels: int, categories: int) -> nn.Conv2d:
     layer = nn.Conv2d(channels, categories, 1)
     nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias if layer.bias is not None else torch.empty(0))
+    nn.init.zeros_(layer.get_parameter("bias"))
     return layer
 
 

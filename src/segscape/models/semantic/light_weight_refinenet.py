@@ -20,7 +20,7 @@ from segscape.layers.refine import ChainedResidualPooling
 from segscape.models.options import Count, Fraction, PerChannel
 from segscape.models.outputs import SemanticOutputs
 from segscape.models.semantic_model import SemanticModel
-from segscape.ops.resize import resize_maps
+from segscape.ops.resize import resize_logits, resize_maps
 from segscape.structures import Taxonomy
 
 LINKS = 4
@@ -104,9 +104,7 @@ class LightWeightRefineNet(SemanticModel):
         for index, (block, fine) in enumerate(zip(self.blocks, reversed(maps), strict=True)):
             x = block(self.dropout(fine) if index < DROPPED_MAPS else fine, x)
         logits = self.classifier(x)
-        return SemanticOutputs(
-            resize_maps(logits.float().contiguous(), (pixels.shape[2], pixels.shape[3]))
-        )
+        return SemanticOutputs(resize_logits(logits, (pixels.shape[2], pixels.shape[3])))
 
 
 def conv1x1(in_channels: int, out_channels: int) -> nn.Conv2d:

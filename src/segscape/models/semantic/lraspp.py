@@ -19,7 +19,7 @@ from segscape.encoders.weight_files import load_by_name, read_torchvision
 from segscape.models.options import Count, PerChannel
 from segscape.models.outputs import SemanticOutputs
 from segscape.models.semantic_model import SemanticModel
-from segscape.ops.resize import resize_maps
+from segscape.ops.resize import resize_logits, resize_maps
 from segscape.structures import Size, Taxonomy
 
 PUBLIC = "LRASPP_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1"
@@ -94,8 +94,7 @@ class LRASPP(SemanticModel):
         """Compute logits of the pixels' size; any size from 1 x 1 works."""
         low, high = self.backbone(pixels)
         scores = self.classifier(low, high)
-        # Plain memory order and float32 before the map is large: the loss wants both.
-        return SemanticOutputs(resize_maps(scores.float().contiguous(), Size(*pixels.shape[2:])))
+        return SemanticOutputs(resize_logits(scores, Size(*pixels.shape[2:])))
 
     def load_public(self, tensors: Mapping[str, Tensor], *, source: str) -> None:
         """Begin from a state dict of torchvision's network.
@@ -109,16 +108,11 @@ class LRASPP(SemanticModel):
         Raises:
             CheckpointError: when a tensor is missing or of another shape.
         """
-        own = ["mean", "std"]
+        kept = ["mean", "std"]
         scores = tensors.get("classifier.low_classifier.bias")
         if scores is not None and len(scores) != len(self.taxonomy):
-            own += ["classifier.low_classifier.", "classifier.high_classifier."]
-        kept = {
-            name: tensor
-            for name, tensor in self.state_dict().items()
-            if name.startswith(tuple(own))
-        }
-        load_by_name(self, {**tensors, **kept}, source=source)
+            kept += ["classifier.low_classifier.", "classifier.high_classifier."]
+        load_by_name(self, tensors, source=source, kept=kept)
 
 
 def build_lraspp(

@@ -25,7 +25,7 @@ from segscape.layers.pyramid_pooling import BINS, PyramidPooling
 from segscape.models.options import Count, Fraction, PerChannel
 from segscape.models.outputs import SemanticOutputs
 from segscape.models.semantic_model import SemanticModel
-from segscape.ops.resize import resize_maps
+from segscape.ops.resize import resize_logits
 from segscape.structures import Taxonomy
 
 
@@ -76,8 +76,7 @@ class PSPNet(SemanticModel):
         """Compute logits for normalised pixels whose sides are multiples of `pad_to`."""
         size = (pixels.shape[2], pixels.shape[3])
         maps = self.encoder(pixels)
-        logits = self.classifier(self.dropout(self.pyramid(maps[-1])))
-        logits = resize_maps(logits.float().contiguous(), size)
+        logits = resize_logits(self.classifier(self.dropout(self.pyramid(maps[-1]))), size)
         if self.auxiliary_head is None or not self.training:
             return SemanticOutputs(logits)
         return SemanticOutputs(logits, (self.auxiliary_head(maps[-2], size),))

@@ -30,7 +30,7 @@ from segscape.layers.refine import ChainedResidualPooling
 from segscape.models.options import Count, Fraction, PerChannel
 from segscape.models.outputs import SemanticOutputs
 from segscape.models.semantic_model import SemanticModel
-from segscape.ops.resize import resize_maps
+from segscape.ops.resize import resize_logits, resize_maps
 from segscape.structures import Taxonomy
 
 Variant = Literal["paper", "released"]
@@ -154,9 +154,7 @@ class RefineNet(SemanticModel):
         for block, fine in zip(self.blocks, reversed(maps), strict=True):
             x = block(fine, x)
         logits = self.classifier(self.dropout(self.last_units(x)))
-        return SemanticOutputs(
-            resize_maps(logits.float().contiguous(), (pixels.shape[2], pixels.shape[3]))
-        )
+        return SemanticOutputs(resize_logits(logits, (pixels.shape[2], pixels.shape[3])))
 
 
 def conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:

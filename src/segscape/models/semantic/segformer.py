@@ -26,7 +26,7 @@ from segscape.encoders.mix_transformer import SIZES, build_mix_transformer
 from segscape.models.options import Count, Fraction, PerChannel
 from segscape.models.outputs import SemanticOutputs
 from segscape.models.semantic_model import SemanticModel
-from segscape.ops.resize import resize_maps
+from segscape.ops.resize import resize_logits, resize_maps
 from segscape.structures import Taxonomy
 
 FINEST_STRIDE = 4
@@ -100,9 +100,7 @@ class SegFormer(SemanticModel):
         """Compute logits for normalised pixels whose sides are multiples of `pad_to`."""
         maps = self.encoder(pixels)[self._first :]
         logits = self.classifier(self.dropout(self.decoder(maps)))
-        return SemanticOutputs(
-            resize_maps(logits.float().contiguous(), (pixels.shape[2], pixels.shape[3]))
-        )
+        return SemanticOutputs(resize_logits(logits, (pixels.shape[2], pixels.shape[3])))
 
 
 def build_segformer(

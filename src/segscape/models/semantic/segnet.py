@@ -25,7 +25,6 @@ Where the paper and the released code disagree:
   (`SEGNET_CAMVID_RELEASE` of `ops/class_weights.py`).
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -34,7 +33,11 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from segscape.encoders.switched_vgg import PoolWithSwitches, SwitchedVGG16
+from segscape.encoders.switched_vgg import (
+    PoolWithSwitches,
+    SwitchedVGG16,
+    normalized_convolution,
+)
 from segscape.encoders.weight_files import read_torchvision
 from segscape.models.options import Count, Fraction, PerChannel
 from segscape.models.outputs import SemanticOutputs
@@ -49,8 +52,6 @@ Normalization = Literal["local_response", "local_contrast", "none"]
 # SegNet-Basic: four levels of one width, large kernels (sec. 3.1).
 BASIC_LEVELS = 4
 BASIC_KERNEL = 7
-# The release's batch normalisation begins with this shift.
-FIRST_SHIFT = 0.001
 # Jarrett et al.: What is the Best Multi-Stage Architecture for Object Recognition?, ICCV 2009.
 CONTRAST_WINDOW = 9
 CONTRAST_SIGMA_PX = CONTRAST_WINDOW / 4
@@ -94,13 +95,12 @@ class SegNet(SemanticModel):
         for widths in levels:
             layers: list[nn.Module] = []
             for width in widths:
-                layers += [*_convolution(before, width, kernel=3), nn.ReLU(inplace=True)]
+                layers += [*normalized_convolution(before, width), nn.ReLU(inplace=True)]
                 before = width
             self.decoder.append(nn.Sequential(*layers))
         # No batch normalisation and no ReLU.
         self.classifier = nn.Conv2d(before, len(taxonomy), 3, padding=1)
         _initialize(self.classifier)
-        _set_first_shifts(self)
 
     def score(self, pixels: Float[Tensor, "batch channel height width"]) -> SemanticOutputs:
         """Compute logits of the pixels' size; any size from 1 x 1 works."""
@@ -151,17 +151,18 @@ class SegNetBasic(SemanticModel):
         self.dropout = dropout
         widths = [in_channels] + [channels] * (BASIC_LEVELS - 1)
         self.encoder = nn.ModuleList(
-            nn.Sequential(*_convolution(width, channels, kernel=BASIC_KERNEL), nn.ReLU())
+            nn.Sequential(
+                *normalized_convolution(width, channels, kernel_size=BASIC_KERNEL), nn.ReLU()
+            )
             for width in widths
         )
         self.pool = PoolWithSwitches()
         self.decoder = nn.ModuleList(
-            nn.Sequential(*_convolution(channels, channels, kernel=BASIC_KERNEL))
+            nn.Sequential(*normalized_convolution(channels, channels, kernel_size=BASIC_KERNEL))
             for _ in range(BASIC_LEVELS)
         )
         self.classifier = nn.Conv2d(channels, len(taxonomy), 1)
         _initialize(self.classifier)
-        _set_first_shifts(self)
 
     def score(self, pixels: Float[Tensor, "batch channel height width"]) -> SemanticOutputs:
         """Compute logits of the pixels' size; any size from 1 x 1 works."""
@@ -235,23 +236,9 @@ def _two_on_the_coarsest(
     return F.pad(pixels, (0, stride + 1 - pixels.shape[3], 0, 0), mode="replicate")
 
 
-def _convolution(before: int, after: int, *, kernel: int) -> Sequence[nn.Module]:
-    convolution = nn.Conv2d(before, after, kernel, padding=kernel // 2)
-    _initialize(convolution)
-    return convolution, nn.BatchNorm2d(after)
-
-
-def _initialize(convolution: nn.Conv2d) -> None:
-    # Sec. 3: the method of He et al. 2015, arXiv:1502.01852.
-    nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
-    if convolution.bias is not None:
-        nn.init.zeros_(convolution.bias)
-
-
-def _set_first_shifts(model: nn.Module) -> None:
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.constant_(module.bias, FIRST_SHIFT)
+def _initialize(classifier: nn.Conv2d) -> None:
+    nn.init.kaiming_normal_(classifier.weight, nonlinearity="relu")
+    nn.init.zeros_(classifier.get_parameter("bias"))
 
 
 def build_segnet(

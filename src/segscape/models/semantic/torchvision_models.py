@@ -32,7 +32,7 @@ from segscape.layers.batch_norm import normalize_pooled
 from segscape.models.options import Count, Fraction, PerChannel
 from segscape.models.outputs import SemanticOutputs
 from segscape.models.semantic_model import SemanticModel
-from segscape.ops.resize import resize_maps
+from segscape.ops.resize import resize_logits
 from segscape.structures import RecipeError, Size, Taxonomy
 
 PUBLIC = {
@@ -161,10 +161,10 @@ class TorchvisionModel(SemanticModel):
         """Compute logits of the pixels' size; any size from 1 x 1 works."""
         size = Size(*pixels.shape[2:])
         earlier, last = self.backbone(pixels)
-        logits = _enlarged(self.classifier(last), size)
+        logits = resize_logits(self.classifier(last), size)
         if self.aux_classifier is None or not self.training:
             return SemanticOutputs(logits)
-        return SemanticOutputs(logits, (_enlarged(self.aux_classifier(earlier), size),))
+        return SemanticOutputs(logits, (resize_logits(self.aux_classifier(earlier), size),))
 
     def load_public(self, tensors: Mapping[str, Tensor], *, source: str) -> None:
         """Begin from a state dict of torchvision's network.
@@ -179,18 +179,13 @@ class TorchvisionModel(SemanticModel):
         Raises:
             CheckpointError: when a tensor is missing or of another shape.
         """
-        own = ["mean", "std"]
+        kept = ["mean", "std"]
         scores = tensors.get("classifier.4.bias")
         if scores is not None and len(scores) != len(self.taxonomy):
-            own += ["classifier.4.", "aux_classifier.4."]
+            kept += ["classifier.4.", "aux_classifier.4."]
         if not any(name.startswith("aux_classifier.") for name in tensors):
-            own += ["aux_classifier."]
-        kept = {
-            name: tensor
-            for name, tensor in self.state_dict().items()
-            if name.startswith(tuple(own))
-        }
-        load_by_name(self, {**tensors, **kept}, source=source)
+            kept += ["aux_classifier."]
+        load_by_name(self, tensors, source=source, kept=kept)
 
 
 def build_torchvision_fcn(
@@ -279,10 +274,3 @@ def _begin(
 
 def _normalized(convolution: nn.Conv2d) -> nn.Sequential:
     return nn.Sequential(convolution, nn.BatchNorm2d(convolution.out_channels), nn.ReLU())
-
-
-def _enlarged(
-    scores: Float[Tensor, "batch category _ _"], size: Size
-) -> Float[Tensor, "batch category _ _"]:
-    # Plain memory order and float32 before the map is large: the loss wants both.
-    return resize_maps(scores.float().contiguous(), size)

@@ -29,7 +29,7 @@ from segscape.layers.pyramid_pooling import PyramidPooling
 from segscape.models.options import Count, Fraction, PerChannel
 from segscape.models.outputs import SemanticOutputs
 from segscape.models.semantic_model import SemanticModel
-from segscape.ops.resize import resize_maps
+from segscape.ops.resize import resize_logits
 from segscape.structures import Taxonomy
 
 FINEST_STRIDE = 4
@@ -93,8 +93,7 @@ class UPerNet(SemanticModel):
         levels = self.fpn(finer, self.pyramid(last))
         fine, coarse = torch.cat(levels[: self._fine], dim=1), levels[self._fine :]
         fused = F.relu(self.norm(self.fuse(fine, coarse)), inplace=True)
-        logits = self.classifier(self.dropout(fused))
-        logits = resize_maps(logits.float().contiguous(), size)
+        logits = resize_logits(self.classifier(self.dropout(fused)), size)
         if self.auxiliary_head is None or not self.training:
             return SemanticOutputs(logits)
         return SemanticOutputs(logits, (self.auxiliary_head(finer[-1], size),))
