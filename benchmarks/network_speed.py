@@ -6,7 +6,7 @@ networks hold the same weights as ours, and in float32 must give the same logits
 segmentation_models_pytorch are other networks of the same name and encoder (its PSPNet has no
 dilation and stops at stride 8, its DeepLabv3+ one separable convolution in the decoder), so only
 times compare. Each of ours is first fitted to drawn scenes for some steps, since an untrained
-network's labels are ties; labels in low precision must then be those in float32 on 99.5 % of the
+network's labels are ties; labels in low precision must then be those in float32 on 98 % of the
 pixels.
 """
 
@@ -30,8 +30,9 @@ from segscape.structures import ImageBatch, Size, Taxonomy
 from segscape.training.hardware import choose
 
 ROUNDS = 5
-FITTING_STEPS = 40
-AGREEMENT = 0.995
+FITTING_STEPS = 60
+# Of a network fitted for seconds, whose scores are still close; a trained one agrees more.
+AGREEMENT = 0.98
 
 
 @dataclass(frozen=True)
@@ -185,6 +186,8 @@ def _prediction(pair: Pair, ours: SemanticModel, peer: nn.Module, wanted: Any) -
     labels = our_logits().argmax(1)
     agreement = float((labels == expected.argmax(1)).float().mean())
     print(f"{pair.name}: labels in {precision} are {agreement:.2%} those in fp32")
+    if agreement < AGREEMENT:
+        raise ValueError(f"{pair.name}: labels in {precision} differ too much from those in fp32")
     if pair.same_weights and precision == "fp32":
         apart = float((our_logits() - peer_logits()).abs().max() / peer_logits().abs().max())
         print(f"{pair.name}: logits differ by {apart:.1e} of the largest")
@@ -195,9 +198,7 @@ def _prediction(pair: Pair, ours: SemanticModel, peer: nn.Module, wanted: Any) -
         peer_logits,
         name=f"{pair.name} predict 512 ({precision})",
         rounds=ROUNDS,
-        check=lambda a, _: (
-            float((a.argmax(1) == labels).float().mean()) == 1 and agreement >= AGREEMENT
-        ),
+        check=lambda a, _: bool((a.argmax(1) == labels).all()),
     )
 
 

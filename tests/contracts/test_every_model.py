@@ -7,6 +7,7 @@ import pytest
 import torch
 from tests.support.small_models import SMALL, TAXONOMY, noise_batch, small_model
 
+from segscape.inference.preparation import prepared
 from segscape.models import MODELS, build_model
 from segscape.models.model_files import load_model, save_model
 from segscape.models.outputs import SemanticTarget
@@ -125,6 +126,14 @@ def test_saved_and_loaded_gives_the_same_bits(model: Any, tmp_path):
 # Of two nearly equal maxima rounding may choose the other: a switch then puts the value a pixel
 # aside, and single logits differ by much.
 SWITCHED = {"segnet", "segnet_basic"}
+
+
+def test_prepared_for_prediction_it_computes_the_same(model: Any):
+    """Normalisations are folded into convolutions, whatever stands between them."""
+    batch = noise_batch((64, 48))
+    expected = logits_of(model, batch)
+    found = logits_of(prepared(model, torch.device("cpu"), "fp32"), batch)
+    torch.testing.assert_close(found, expected, atol=1e-4 * float(expected.abs().max()), rtol=1e-4)
 
 
 def test_bf16_autocast_moves_few_labels(model: Any):

@@ -80,7 +80,7 @@ class SynchronizedBatchNormAct2d(SynchronizedBatchNorm2d):
 
 
 def normalize_pooled(
-    norm: nn.BatchNorm2d, x: Float[Tensor, "batch channel height width"]
+    norm: nn.BatchNorm2d | nn.Identity, x: Float[Tensor, "batch channel height width"]
 ) -> Float[Tensor, "batch channel height width"]:
     """Normalise a map that may be a single pixel, as of an image pooled to one.
 
@@ -89,7 +89,8 @@ def normalize_pooled(
     time so learns with the very statistics it is used with.
 
     Args:
-        norm: of as many channels as the map, with running statistics.
+        norm: of as many channels as the map, with running statistics; the identity where it was
+            folded into a convolution for prediction.
         x: any size.
 
     >>> norm = nn.BatchNorm2d(1, eps=0)
@@ -97,7 +98,7 @@ def normalize_pooled(
     3.0
     """
     values = x.shape[0] * x.shape[2] * x.shape[3] * process_count()
-    if norm.training and values == 1:
+    if isinstance(norm, nn.BatchNorm2d) and norm.training and values == 1:
         return F.batch_norm(
             x, norm.running_mean, norm.running_var, norm.weight, norm.bias, False, 0.0, norm.eps
         )
