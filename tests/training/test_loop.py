@@ -263,6 +263,28 @@ def test_start_from_other_weights(finished, tmp_path):
     assert warm < cold
 
 
+def test_continuing_needs_no_weights_to_begin_with(finished, tmp_path, monkeypatch):
+    theirs = tmp_path / "theirs"
+    shutil.copytree(finished / "model", theirs)
+    recipe = tiny_recipe(epochs=None, steps=2, checkpoint_seconds=0)
+    recipe = recipe.model_copy(update={"weights": str(theirs)})
+    train_here(recipe, tmp_path / "whole")
+    real = loop.take_step
+
+    def stopped(parts: Any, loader: Any, step: int) -> Any:
+        if step == 1:
+            raise KeyboardInterrupt
+        return real(parts, loader, step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "take_step", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            train_here(recipe, tmp_path / "run")
+    shutil.rmtree(theirs)
+    train_here(recipe, tmp_path / "run", resume=True)
+    assert_same_outcome(tmp_path / "whole", tmp_path / "run")
+
+
 def test_weights_of_other_categories_are_said(finished, tmp_path):
     theirs = tmp_path / "theirs"
     shutil.copytree(finished / "model", theirs)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from segscape.structures import RecipeError
 from segscape.training.optimizer import (
     OPTIMIZERS,
     SGD,
@@ -98,3 +99,9 @@ def test_sgd_follows_its_definition():
         velocity = 0.9 * velocity + 3.0 + 0.2 * value
         value -= 0.5 * velocity
         assert float(weight.weight.detach()) == pytest.approx(value, rel=1e-5)
+
+
+def test_a_rate_for_an_encoder_that_is_not_there_is_refused():
+    with pytest.raises(RecipeError, match="a Linear has no encoder: leave it out"):
+        build_optimizer(AdamW(), nn.Linear(2, 2), encoder_factor=0.1)
+    build_optimizer(AdamW(), nn.Linear(2, 2))

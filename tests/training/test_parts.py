@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 import torch
+from tests.support.stand_in_segmenter import numbered
 from tests.support.training_runs import tiny_recipe
 
 from segscape.datasets.synthetic import SyntheticSemantic
 from segscape.models.semantic_model import WeightedLoss
 from segscape.ops.class_weights import class_weights
-from segscape.structures import RecipeError, Size
+from segscape.structures import RecipeError, Size, Taxonomy
 from segscape.training.entries import checked_options
 from segscape.training.parts import label_counts, recipe_losses
 
@@ -37,6 +38,15 @@ def test_counts_equal_brute_force():
         found = [int((s.target.labels == category).sum()) for s in (SCENES[i] for i in range(4))]
         assert int(pixels[category]) == sum(found)
         assert int(image_pixels[category]) == sum(40 * 48 for count in found if count)
+
+
+def test_void_counts_for_an_image_and_for_no_category():
+    """As `segscape check` counts: Eigen and Fergus divide by the pixels of the images."""
+    labels = torch.tensor([[0, 0, 255], [1, 255, 255]], dtype=torch.uint8)
+    taxonomy = Taxonomy.from_names(["a", "b", "c"])
+    pixels, image_pixels = label_counts(numbered([labels], taxonomy))
+    assert pixels.tolist() == [2, 1, 0]
+    assert image_pixels.tolist() == [6, 6, 0]
 
 
 def test_rules_and_numbers_become_class_weights():

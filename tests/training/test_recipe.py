@@ -158,6 +158,13 @@ def test_steps_and_evaluations():
     assert Training(steps=10, batch_size=2, accumulate=2).evaluation_steps(8) == {2, 4, 6, 8, 10}
 
 
+def test_another_name_drops_the_options_of_the_first():
+    recipe = read_recipe("camvid_unet_cpu", ["model.name=segnet_basic", "model.channels=8"])
+    assert recipe.model.options == {"channels": 8}
+    same = read_recipe("camvid_unet_cpu", ["model.name=unet"])
+    assert same.model == read_recipe("camvid_unet_cpu").model
+
+
 def test_a_recipe_like_another_says_only_what_differs(tmp_path):
     (tmp_path / "base.yaml").write_text(
         "data: {train: folder:photos, ignore: [9]}\n"

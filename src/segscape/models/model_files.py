@@ -28,7 +28,8 @@ FORMAT = "segscape-model-1"
 WEIGHTS_FILE = "model.safetensors"
 DESCRIPTION_FILE = "model.json"
 # Options that only say where the first weights came from: a saved model brings its own.
-_ORIGINS = ("weights", "coarser")
+# Options that say where a network began, which one that is loaded need not know.
+ORIGINS = ("weights", "coarser", "encoder_weights")
 _NAMED = 4
 
 
@@ -70,9 +71,7 @@ def load_model(folder: str | Path, *, taxonomy: Taxonomy | None = None) -> AnyMo
     known = _read_taxonomy(folder, description)
     if taxonomy is not None:
         refuse_other_taxonomy(known, taxonomy, source=f"model {folder}")
-    options = {
-        name: value for name, value in description["options"].items() if name not in _ORIGINS
-    }
+    options = {name: value for name, value in description["options"].items() if name not in ORIGINS}
     options |= {
         name: description[name] for name in ("in_channels", "mean", "std") if name in description
     }

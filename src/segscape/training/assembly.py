@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from segscape.datasets.dataset import Dataset
 from segscape.layers.batch_norm import synchronize
-from segscape.models import build_model
+from segscape.models import Architecture, build_model
+from segscape.models.model_files import ORIGINS
 from segscape.models.semantic_model import SemanticModel
 from segscape.structures import (
     CheckpointError,
@@ -157,8 +158,15 @@ def cached_sets(recipe: Recipe, sets: Sets) -> Sets:
     return Sets(cached(sets.train, wanted=wanted), cached(sets.val, wanted=wanted))
 
 
-def assemble(recipe: Recipe, fabric: Fabric, sets: Sets) -> Assembly:
+def assemble(recipe: Recipe, fabric: Fabric, sets: Sets, *, is_begun: bool = False) -> Assembly:
     """Build everything for a settled recipe.
+
+    Args:
+        recipe: what to build.
+        fabric: devices and processes.
+        sets: the images.
+        is_begun: whether a checkpoint will replace the weights, so that the files in which they
+            began are not needed again.
 
     Raises:
         SegscapeError: when a part cannot be built.
@@ -170,8 +178,8 @@ def assemble(recipe: Recipe, fabric: Fabric, sets: Sets) -> Assembly:
             "processes: make it a multiple"
         )
     torch.manual_seed(training.seed)
-    model = recipe_model(recipe, sets.train)
-    if recipe.weights is not None:
+    model = recipe_model(recipe, sets.train, is_begun=is_begun)
+    if recipe.weights is not None and not is_begun:
         start_from(model, Path(recipe.weights))
     channels_last = training.channels_last is True
     model.to(fabric.device)
@@ -207,13 +215,19 @@ def assemble(recipe: Recipe, fabric: Fabric, sets: Sets) -> Assembly:
     )
 
 
-def recipe_model(recipe: Recipe, dataset: Dataset[LabelMap]) -> SemanticModel:
-    """The model of a recipe, freshly initialised.
+def recipe_model(
+    recipe: Recipe, dataset: Dataset[LabelMap], *, is_begun: bool = False
+) -> SemanticModel:
+    """The model of a recipe, as it begins; with any weights when it `is_begun`.
 
     Raises:
         RecipeError: for an unknown model or option, or one of another task.
     """
-    model = build_model(recipe.model.name, dataset.taxonomy, recipe.model.options)
+    options = recipe.model.options
+    kept = {key: options[key] for key in options if not (is_begun and key in ORIGINS)}
+    model = build_model(recipe.model.name, dataset.taxonomy, kept)
+    if is_begun:
+        model.architecture = Architecture(recipe.model.name, options)
     if not isinstance(model, SemanticModel):
         raise RecipeError(f"model.name: '{recipe.model.name}' is not a {recipe.task} network")
     return model

@@ -92,7 +92,7 @@ def train(recipe: Recipe, out: str | Path, *, resume: bool = False, quiet: bool 
     sets = cached_sets(recipe, sets)
     if recipe.training.minutes is not None:
         recipe = within_minutes(recipe, fabric, sets)
-    parts = assemble(recipe, fabric, sets)
+    parts = assemble(recipe, fabric, sets, is_begun=has_checkpoint(run))
     # Nothing is written before everything is known to fit together.
     is_new = not run.exists()
     on_first_process(fabric, lambda: begin(run, recipe))

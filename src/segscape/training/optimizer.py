@@ -8,6 +8,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from segscape.structures import RecipeError
+
 Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 # The learning rate of each group before the schedule's factor.
 BASE_RATE = "base_learning_rate"
@@ -112,18 +114,26 @@ def build_optimizer(
     """The optimizer of a model's trainable parameters in up to four groups.
 
     Vectors (norms' scales and all biases) do not decay: pulling them to zero is not a prior anyone
-    holds. Parameters under `encoder.` learn at `encoder_factor` times the rate.
+    holds. Parameters of the encoder learn at `encoder_factor` times the rate.
 
     Args:
         rule: the recipe's optimizer.
         model: already on its device.
         encoder_factor: 1 for training from scratch, less for fine-tuning.
         fused: one kernel for all parameters; not under a gradient scaler.
+
+    Raises:
+        RecipeError: for a factor where the model has no encoder of its own.
     """
+    if encoder_factor != 1.0 and not any(map(_is_encoder, dict(model.named_parameters()))):
+        raise RecipeError(
+            f"optimizer.encoder_learning_rate_factor: got {encoder_factor}, but a "
+            f"{type(model).__name__} has no encoder: leave it out"
+        )
     groups: dict[tuple[bool, bool], list[Tensor]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            place = (name.startswith("encoder."), parameter.ndim >= 2)
+            place = (_is_encoder(name), parameter.ndim >= 2)
             groups.setdefault(place, []).append(parameter)
     return rule.build(
         [
@@ -137,6 +147,11 @@ def build_optimizer(
         ],
         fused=fused,
     )
+
+
+def _is_encoder(name: str) -> bool:
+    # What the papers call trunk and torchvision backbone.
+    return name.startswith(("encoder.", "trunk.", "backbone."))
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:

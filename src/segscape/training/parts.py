@@ -102,24 +102,24 @@ def recipe_losses(
 def label_counts(
     dataset: Dataset[LabelMap],
 ) -> tuple[Int64[Tensor, "category"], Int64[Tensor, "category"]]:
-    """Pixels of each category, and judged pixels of the images that contain it.
+    """Pixels of each category, and pixels, ignored ones too, of the images that contain it.
 
     Raises:
         SegscapeError: of a file that cannot be read.
     """
     categories = len(dataset.taxonomy)
 
-    def count(index: int) -> Tensor:
+    def count(index: int) -> tuple[Tensor, int]:
         target = dataset[index].target
         kept = target.labels[~target.ignored()].long()
-        return torch.bincount(kept, minlength=categories)
+        return torch.bincount(kept, minlength=categories), target.labels.numel()
 
     pixels = torch.zeros(categories, dtype=torch.int64)
     image_pixels = torch.zeros(categories, dtype=torch.int64)
     with ThreadPoolExecutor(4) as readers:
-        for found in readers.map(count, range(len(dataset))):
+        for found, size in readers.map(count, range(len(dataset))):
             pixels += found
-            image_pixels += torch.where(found > 0, found.sum(), 0)
+            image_pixels += torch.where(found > 0, size, 0)
     return pixels, image_pixels
 
 

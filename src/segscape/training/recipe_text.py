@@ -127,7 +127,7 @@ def _changed(mapping: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, A
 
 
 def override(mapping: dict[str, Any], word: str) -> None:
-    """Set one value in a recipe's mapping by `dotted.key=value`.
+    """Set one value in a recipe's mapping by `dotted.key=value`; another `name` drops the options.
 
     Raises:
         RecipeError: when the word has no `=`, or its path leads through a plain value or past a
@@ -154,6 +154,8 @@ def override(mapping: dict[str, Any], word: str) -> None:
             place = place[_index(place, part, where)]
     value = parse_yaml(text) if text else None
     if isinstance(place, dict):
+        if last == "name" and place.get("name", value) != value:
+            place.clear()  # another part has other options
         place[last] = value
     else:
         place[_index(place, last, path)] = value

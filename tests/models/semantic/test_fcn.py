@@ -276,3 +276,8 @@ def test_an_encoder_adds_only_its_scores():
 def test_an_encoder_without_the_strides_is_refused():
     with pytest.raises(RecipeError, match=r"strides \(1, 2, 4, 8, 16\), scores of stride 8 need"):
         build_model("fcn_resnet", VOC, {"encoder": "plain4"})
+
+
+def test_at_once_refuses_a_coarser_network(tmp_path):
+    with pytest.raises(RecipeError, match="leave out coarser, or set at_once to false"):
+        build_model("fcn8s", Taxonomy.from_names(["a", "b"]), {"at_once": True, "coarser": str(tmp_path)})

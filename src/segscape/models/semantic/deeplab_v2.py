@@ -27,7 +27,7 @@ from segscape.encoders import Encoder, build_encoder
 from segscape.encoders.vgg import AtrousVGG16
 from segscape.layers.large_field_of_view import LargeFieldOfView
 from segscape.layers.score_layer import score_layer
-from segscape.models.options import Count, Fraction, PerChannel
+from segscape.models.options import Count, Fraction, PerChannel, Rates
 from segscape.models.outputs import SemanticOutputs
 from segscape.models.semantic_model import SemanticModel
 from segscape.ops.grid import read_grid
@@ -150,7 +150,7 @@ def build_deeplab_v2(
     *,
     in_channels: Count = 3,
     encoder: str = "resnet101",
-    rates: tuple[Count, ...] = RATES,
+    rates: Rates = RATES,
     multi_scale: bool = False,
     hidden_channels: Count = 1024,
     dropout: Fraction = 0.5,

@@ -21,7 +21,7 @@ from torch import Tensor
 from segscape.encoders import Encoder, build_encoder
 from segscape.layers.aspp import ASPP
 from segscape.layers.score_layer import score_layer
-from segscape.models.options import Count, Fraction, PerChannel
+from segscape.models.options import Count, Fraction, PerChannel, Rates
 from segscape.models.outputs import SemanticOutputs
 from segscape.models.semantic_model import SemanticModel
 from segscape.ops.resize import resize_logits
@@ -80,7 +80,7 @@ def build_deeplab_v3(
     encoder: str = "resnet101",
     output_stride: Literal[8, 16] = 16,
     multi_grid: tuple[Count, ...] | None = MULTI_GRID,
-    rates: tuple[Count, ...] = RATES,
+    rates: Rates = RATES,
     channels: Count = 256,
     dropout: Fraction = 0.1,
     weights: Path | Literal["download"] | None = None,

@@ -26,7 +26,7 @@ from segscape.layers.aspp import ASPP
 from segscape.layers.conv import ConvBatchNormReLU
 from segscape.layers.score_layer import score_layer
 from segscape.layers.separable_conv import SeparableConvBatchNormReLU
-from segscape.models.options import Count, Fraction, PerChannel
+from segscape.models.options import Count, Fraction, PerChannel, Rates
 from segscape.models.outputs import SemanticOutputs
 from segscape.models.semantic_model import SemanticModel
 from segscape.ops.resize import resize_logits, resize_maps
@@ -117,7 +117,7 @@ def build_deeplab_v3_plus(
     encoder: str = "xception65",
     output_stride: Literal[8, 16] = 16,
     multi_grid: tuple[Count, ...] | None = None,
-    rates: tuple[Count, ...] = RATES,
+    rates: Rates = RATES,
     channels: Count = 256,
     low_level_channels: Count = LOW_LEVEL_CHANNELS,
     separable: bool = True,

@@ -296,7 +296,15 @@ def build_fcn(
 
     `weights` are public vgg16 weights: a file, or "download". `coarser` is the run or model folder
     (or weights file) of the network of the next coarser stride, for staged training.
+
+    Raises:
+        RecipeError: for a coarser network at once, whose scores its scales would undo.
     """
+    if coarser is not None and at_once:
+        raise RecipeError(
+            "fcn: at_once scales the pooled maps, which the coarser network was trained without: "
+            "leave out coarser, or set at_once to false"
+        )
     model = FCN(
         taxonomy,
         stride=stride,
