@@ -60,7 +60,7 @@ def test_two_runs_side_by_side(place, tmp_path, capsys):
     ("names", "cause"),
     [
         (["wide"], "compare got 1 run"),
-        (["wide", "wide"], "one name twice"),
+        (["wide", "wide/model"], "one run twice"),
         (["wide", "none"], "no such folder"),
     ],
 )

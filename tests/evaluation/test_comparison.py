@@ -17,7 +17,7 @@ def entrant(name, answers, taxonomy=TAXONOMY):
         opened.append(name)
         return TableSegmenter(taxonomy, answers)
 
-    return Entrant(name, load, "unet")
+    return Entrant(name, load, taxonomy, "unet")
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +102,10 @@ def test_what_cannot_be_compared_is_refused(truths, dataset):
     one = entrant("a", truths)
     with pytest.raises(StructureError, match="compare got 1 run: name two or more"):
         compare([one], dataset)
-    with pytest.raises(StructureError, match="one name twice"):
+    with pytest.raises(StructureError, match="one run twice"):
         compare([one, entrant("a", truths)], dataset)
     other = Taxonomy.from_names(["x", "y", "z"])
+    opened.clear()
     with pytest.raises(CheckpointError, match="different categories"):
         compare([one, entrant("b", truths, other)], dataset)
+    assert opened == []

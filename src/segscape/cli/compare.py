@@ -54,9 +54,13 @@ def compare(
     from segscape.evaluation.comparison_page import write_comparison
     from segscape.training.recipe import read_recipe
 
+    runs = [run.resolve() for run in runs]
     for path in (report, json):
         judging.refuse_folder(path)
-    entrants = [_entrant(run, device, precision) for run in runs]
+    names = _names(runs)
+    entrants = [
+        _entrant(run, name, device, precision) for run, name in zip(runs, names, strict=True)
+    ]
     first = read_recipe(runs[0]) if (runs[0] / "recipe.yaml").is_file() else None
     judged = judged_data(first, data, split, classes, ignore or ())
     facts = {"data": judged.spec, "split": judged.split, "images": len(judged.dataset)}
@@ -80,17 +84,35 @@ def compare(
             console.print(f"{name:8} {path}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _entrant(run: Path, device: str, precision: str) -> "Entrant":
+def _names(runs: list[Path]) -> list[str]:
+    """The last part of each path that tells it from the others, without `model`.
+
+    >>> _names([Path("a/x"), Path("b/x/model"), Path("c/y")])
+    ['a/x', 'b/x', 'c/y']
+    >>> _names([Path("runs/x"), Path("runs/y")])
+    ['x', 'y']
+    """
+    parts = [run.parent.parts if run.name == "model" else run.parts for run in runs]
+    for length in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(one[-length:]) for one in parts]
+        if len(set(names)) == len(names):
+            return names
+    return ["/".join(one) for one in parts]
+
+
+def _entrant(run: Path, name: str, device: str, precision: str) -> "Entrant":
     from segscape.cli import judging
     from segscape.evaluation.comparison import Entrant
     from segscape.inference.run_folder import model_folder
-    from segscape.models.model_files import read_description
+    from segscape.models.model_files import read_description, read_taxonomy
     from segscape.training.recipe import read_recipe
 
     folder = model_folder(run)
+    description = read_description(folder)
     recipe = read_recipe(run) if (run / "recipe.yaml").is_file() else None
     return Entrant(
-        name=run.resolve().name,
+        name=name,
         open=lambda: judging.open_segmenter(run, recipe, None, None, None, device, precision),
-        architecture=str(read_description(folder)["name"]),
+        taxonomy=read_taxonomy(folder, description),
+        architecture=str(description["name"]),
     )

@@ -14,7 +14,7 @@ from segscape.evaluation.evaluate import SemanticSegmenter, evaluate
 from segscape.evaluation.evaluation import Evaluation, Fact
 from segscape.evaluation.examples import LONGEST_SIDE
 from segscape.metrics.paired import PairedDifference, paired_difference
-from segscape.structures import LabelMap, StructureError
+from segscape.structures import LabelMap, StructureError, Taxonomy
 from segscape.visualize.figures import smaller, smaller_labels
 
 
@@ -35,11 +35,13 @@ class Entrant:
     Args:
         name: tells it from the others.
         open: loads it; called when its turn comes, so that one is in memory at a time.
+        taxonomy: what its labels mean.
         architecture: the name of its network.
     """
 
     name: str
     open: Callable[[], CountedSegmenter]
+    taxonomy: Taxonomy
     architecture: str
 
 
@@ -138,7 +140,9 @@ def compare(
             f"compare got {len(names)} run: name two or more, or judge one by segscape evaluate"
         )
     if len(set(names)) < len(names):
-        raise StructureError(f"compare got one name twice in {', '.join(names)}: rename a folder")
+        raise StructureError(f"compare got one run twice in {', '.join(names)}: name others")
+    for entrant in entrants:  # before the first one has worked for an hour
+        CategoryOrder(entrant.taxonomy, dataset.taxonomy)
     standings: list[Standing] = []
     for place, entrant in enumerate(entrants):
         segmenter = entrant.open()

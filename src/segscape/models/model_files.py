@@ -68,7 +68,7 @@ def load_model(folder: str | Path, *, taxonomy: Taxonomy | None = None) -> AnyMo
     """
     folder = recover(folder)
     description = read_description(folder)
-    known = _read_taxonomy(folder, description)
+    known = read_taxonomy(folder, description)
     if taxonomy is not None:
         refuse_other_taxonomy(known, taxonomy, source=f"model {folder}")
     options = {name: value for name, value in description["options"].items() if name not in ORIGINS}
@@ -278,7 +278,12 @@ def _color(values: Sequence[int]) -> Color:
     return int(red), int(green), int(blue)
 
 
-def _read_taxonomy(folder: Path, description: Mapping[str, Any]) -> Taxonomy:
+def read_taxonomy(folder: Path, description: Mapping[str, Any]) -> Taxonomy:
+    """What the labels of a saved model mean, from what `read_description` gave.
+
+    Raises:
+        CheckpointError: when it is damaged.
+    """
     try:
         return taxonomy_from_mapping(description["taxonomy"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:

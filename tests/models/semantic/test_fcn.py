@@ -280,4 +280,6 @@ def test_an_encoder_without_the_strides_is_refused():
 
 def test_at_once_refuses_a_coarser_network(tmp_path):
     with pytest.raises(RecipeError, match="leave out coarser, or set at_once to false"):
-        build_model("fcn8s", Taxonomy.from_names(["a", "b"]), {"at_once": True, "coarser": str(tmp_path)})
+        build_model(
+            "fcn8s", Taxonomy.from_names(["a", "b"]), {"at_once": True, "coarser": str(tmp_path)}
+        )

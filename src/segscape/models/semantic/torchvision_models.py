@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from segscape.encoders.torchvision_encoder import Backbone, TorchvisionEncoder
 from segscape.encoders.weight_files import load_by_name, read_torchvision
+from segscape.layers.atrous_conv import AtrousConv2d
 from segscape.layers.batch_norm import normalize_pooled
 from segscape.models.options import Count, Fraction, PerChannel
 from segscape.models.outputs import SemanticOutputs
@@ -95,7 +96,7 @@ class Pyramid(nn.Module):
                 _normalized(nn.Conv2d(in_channels, out, 1, bias=False)),
                 *(
                     _normalized(
-                        nn.Conv2d(in_channels, out, 3, padding=rate, dilation=rate, bias=False)
+                        AtrousConv2d(in_channels, out, 3, padding=rate, dilation=rate, bias=False)
                     )
                     for rate in RATES
                 ),
