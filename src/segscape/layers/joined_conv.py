@@ -56,7 +56,9 @@ class JoinedConv2d(nn.Conv2d):
         size = Size(*fine.shape[2:])
         slower = _SLOWER_IN_BF16 if out.dtype == torch.bfloat16 else _SLOWER
         for x, weight in zip(coarse, others, strict=True):
-            if saved_share(Size(*x.shape[2:]), size, weight.shape[1]) > slower:
+            # An exported program is for any size, and cannot choose by it.
+            anyway = torch.compiler.is_exporting()
+            if anyway or saved_share(Size(*x.shape[2:]), size, weight.shape[1]) > slower:
                 out = out + enlarged_conv(x, weight, size)
             else:
                 out = out + F.conv2d(resize_maps(x, size), weight, padding=1)
