@@ -72,6 +72,8 @@ class SegNet(SemanticModel):
     """
 
     strides = SwitchedVGG16.strides
+    # The last pooling is not normalised after.
+    coarsest_stride = SwitchedVGG16.strides[-2]
 
     def __init__(
         self,
@@ -104,12 +106,12 @@ class SegNet(SemanticModel):
 
     def score(self, pixels: Float[Tensor, "batch channel height width"]) -> SemanticOutputs:
         """Compute logits of the pixels' size; any size from 1 x 1 works."""
-        x, switches = self.encoder(_two_on_the_coarsest(pixels, 16, training=self.training))
+        x, switches = self.encoder(pixels)
         for level, block in enumerate(self.decoder):
             x = block(_upsample(x, switches[-1 - level], self.upsampling))
             if level < 3:
                 x = F.dropout(x, self.dropout, self.training)
-        return SemanticOutputs(self.classifier(x)[:, :, : pixels.shape[2], : pixels.shape[3]])
+        return SemanticOutputs(self.classifier(x))
 
 
 class SegNetBasic(SemanticModel):
@@ -129,6 +131,7 @@ class SegNetBasic(SemanticModel):
     """
 
     strides = (2, 4, 8, 16)
+    coarsest_stride = strides[-2]
 
     def __init__(
         self,
@@ -166,7 +169,7 @@ class SegNetBasic(SemanticModel):
 
     def score(self, pixels: Float[Tensor, "batch channel height width"]) -> SemanticOutputs:
         """Compute logits of the pixels' size; any size from 1 x 1 works."""
-        x = _two_on_the_coarsest(pixels, 8, training=self.training)
+        x = pixels
         if self.normalization == "local_response":
             x = F.local_response_norm(x, size=5, alpha=1e-4, beta=0.75)
         elif self.normalization == "local_contrast":
@@ -181,8 +184,7 @@ class SegNetBasic(SemanticModel):
             x = block(_upsample(x, found[-1 - level], self.upsampling))
             if level < 2:
                 x = F.dropout(x, self.dropout, self.training)
-        logits = self.classifier(x)
-        return SemanticOutputs(logits[:, :, : pixels.shape[2], : pixels.shape[3]])
+        return SemanticOutputs(self.classifier(x))
 
 
 def normalize_local_contrast(
@@ -221,19 +223,6 @@ def _upsample(
     if upsampling == "bilinear":
         return resize_maps(x, Size(*switches.size))
     return unpool(x, switches)
-
-
-def _two_on_the_coarsest(
-    pixels: Float[Tensor, "batch channel height _"], stride: int, *, training: bool
-) -> Float[Tensor, "batch channel height _"]:
-    """Repeat the right border of an image that would be a single pixel on the coarsest map.
-
-    Batch normalisation cannot take a variance of one value.
-    """
-    alone = training and len(pixels) == 1 and max(pixels.shape[2:]) <= stride
-    if not alone:
-        return pixels
-    return F.pad(pixels, (0, stride + 1 - pixels.shape[3], 0, 0), mode="replicate")
 
 
 def _initialize(classifier: nn.Conv2d) -> None:
