@@ -11,6 +11,8 @@ MODULES = (
     "cross_entropy",
     "data_loading",
     "unet_speed",
+    "network_speed",
+    "network_memory",
     "sliding_window",
     "camvid",
 )

@@ -5,6 +5,7 @@ import pytest
 import timm
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 from segscape.encoders import Encoder, build_encoder
 from segscape.structures import CheckpointError, RecipeError
@@ -151,3 +152,22 @@ def test_pickled_code_never_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(CheckpointError):
         build("resnet18", weights=tmp_path / "w.pth")
     assert not (tmp_path / "touched").exists()
+
+
+def test_dilated_kernels_of_single_channels_learn_in_bfloat16_as_in_float32():
+    torch.manual_seed(0)
+    encoder = build("mobilenetv3_small_050", output_stride=8).train()
+    encoder.to(memory_format=torch.channels_last)
+    atrous = [
+        layer.weight
+        for layer in encoder.modules()
+        if isinstance(layer, nn.Conv2d) and layer.groups > 1 and max(layer.dilation) > 1
+    ]
+    assert atrous
+    pixels = torch.randn(2, 3, 256, 256).to(memory_format=torch.channels_last)
+    exact = torch.autograd.grad(encoder(pixels)[-1].square().mean(), atrous)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = encoder(pixels)[-1]
+    rounded = torch.autograd.grad(out.float().square().mean(), atrous)
+    for ours, expected in zip(rounded, exact, strict=True):
+        assert torch.cosine_similarity(ours.flatten(), expected.flatten(), 0) > 0.9

@@ -1,8 +1,9 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
-from segscape.layers.atrous_conv import AtrousConv2d
+from segscape.layers.atrous_conv import AtrousConv2d, DepthwiseAtrousConv2d, correct_depthwise
 
 CHANNELS = 1100  # not a multiple of the parts
 
@@ -46,3 +47,43 @@ def test_gradients_are_those_of_the_whole(layer: AtrousConv2d):
         found = torch.autograd.grad(layer(x), [x, *layer.parameters()], upstream.bfloat16())
     for ours, whole in zip(found, expected, strict=True):
         assert (ours - whole).abs().max() < 0.02 * whole.abs().max()
+
+
+def test_depthwise_in_float32_is_torchs_to_the_bit():
+    torch.manual_seed(0)
+    layer = DepthwiseAtrousConv2d(4, 4, 3, padding=2, dilation=2, groups=4)
+    x = torch.randn(2, 4, 7, 9)
+    expected = F.conv2d(x, layer.weight, layer.bias, padding=2, dilation=2, groups=4)
+    assert torch.equal(layer(x), expected)
+
+
+def test_depthwise_under_autocast_learns_as_in_float32():
+    torch.manual_seed(0)
+    layer = DepthwiseAtrousConv2d(16, 16, 5, padding=4, dilation=2, groups=16)
+    x = torch.randn(1, 16, 40, 40).to(memory_format=torch.channels_last).requires_grad_()
+    upstream = F.conv2d(x.detach(), layer.weight.detach(), padding=4, dilation=2, groups=16)
+    leaves = [x, *layer.parameters()]
+    expected = torch.autograd.grad(layer(x), leaves, upstream)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = layer(x)
+    assert out.dtype == torch.bfloat16
+    for ours, exact in zip(
+        torch.autograd.grad(out, leaves, upstream.bfloat16()), expected, strict=True
+    ):
+        assert (ours - exact).norm() < 0.01 * exact.norm()
+
+
+def test_correction_takes_the_atrous_layers_of_single_channels_that_keep_the_size():
+    layers = {
+        "depthwise": nn.Conv2d(4, 4, 3, padding=2, dilation=2, groups=4),
+        "near": nn.Conv2d(4, 4, 3, padding=1, groups=4),
+        "grouped": nn.Conv2d(4, 4, 3, padding=2, dilation=2, groups=2),
+        "shrinking": nn.Conv2d(4, 4, 3, dilation=2, groups=4),
+        "striding": nn.Conv2d(4, 4, 3, stride=2, padding=2, dilation=2, groups=4),
+        "dense": nn.Conv2d(4, 4, 3, padding=2, dilation=2),
+    }
+    network = nn.ModuleDict(layers)
+    correct_depthwise(network)
+    assert [name for name, layer in network.items() if type(layer) is not nn.Conv2d] == [
+        "depthwise"
+    ]

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from segscape.encoders.dilation import dilate
 from segscape.encoders.weight_files import load_by_name, read_weights
+from segscape.layers.atrous_conv import correct_depthwise
 from segscape.structures import CheckpointError, RecipeError
 
 OUTPUT_STRIDES = (8, 16, 32)
@@ -64,6 +65,7 @@ class TimmEncoder(nn.Module):
         self.backbone, self._size_multiple = _build(
             name, in_channels, output_stride, depth, download=weights == "download"
         )
+        correct_depthwise(self.backbone)
         info: Any = self.backbone.feature_info
         self._channels = tuple(info.channels())
         self._strides = tuple(min(stride, output_stride) for stride in info.reduction())

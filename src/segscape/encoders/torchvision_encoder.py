@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from segscape.encoders.weight_files import load_by_name, read_torchvision
+from segscape.layers.atrous_conv import correct_depthwise
 
 Backbone = Literal["resnet50", "resnet101", "mobilenet_v3_large"]
 
@@ -69,6 +70,7 @@ class TorchvisionEncoder(nn.ModuleDict):
         layers = _layers(name)
         last = list(layers).index(facts.maps[-1])
         super().__init__(dict(list(layers.items())[: last + 1]))
+        correct_depthwise(self)
         self._maps = facts.maps
         self.channels: tuple[int, ...] = facts.channels
         self.strides: tuple[int, ...] = facts.strides

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from segscape.layers.atrous_conv import DepthwiseAtrousConv2d
 from segscape.layers.conv import ConvBatchNormReLU
 
 
@@ -25,7 +26,8 @@ class SeparableConvBatchNormReLU(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, *, dilation: int = 1) -> None:
         super().__init__()
-        self.depthwise = nn.Conv2d(
+        conv = nn.Conv2d if dilation == 1 else DepthwiseAtrousConv2d
+        self.depthwise = conv(
             in_channels,
             in_channels,
             3,
