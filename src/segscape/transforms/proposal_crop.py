@@ -23,7 +23,7 @@ from segscape.transforms.maps import take_window
 from segscape.transforms.object_crop import ObjectCrop, enlarge
 
 _Boxes = Int64[np.ndarray, "box 4"]
-# Some tens of boxes each: 50 MB at most, in each process that transforms.
+# Images, of some tens of boxes each, in each process that transforms.
 _MOST_REMEMBERED = 50_000
 _remembered: dict[bytes, dict[int, _Boxes]] = {}
 
@@ -36,7 +36,7 @@ class ProposalCrop:
     one. All labels stay. Where no proposal meets an object, the window lies around a random object,
     as of `object_crop`; an image without objects stays as it is.
 
-    Finding proposals takes about a second of an image. They are remembered by its pixels, so let
+    Finding proposals takes far longer than all else. They are remembered by the pixels, so let
     this come before what changes pixels at random: then each process finds them once.
 
     Args:
