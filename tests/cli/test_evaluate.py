@@ -11,7 +11,7 @@ from segscape.cli.main import main
 from segscape.models import build_model
 from segscape.models.model_files import save_model
 from segscape.structures import DatasetError, Taxonomy
-from segscape.training.recipe import Recipe
+from segscape.training.recipe import Recipe, read_recipe
 
 NAMES = ["sky", "road"]
 
@@ -78,6 +78,32 @@ def test_the_recipes_ignored_ids_hold_for_its_folder_under_another_path(made, mo
     assert found["data"]["ignored_ids"] == "9"
     assert found["model"]["flips"] is True
     assert report.exists()
+
+
+def test_what_a_recipe_joins_is_judged_alone_too(made, monkeypatch, capsys):
+    """EDeconvNet's way, in `prediction` of a recipe; two runs that name each other end."""
+    monkeypatch.chdir(made)
+    torch.manual_seed(1)
+    model = build_model("unet", Taxonomy.from_names(NAMES), {"encoder": "resnet18"})
+    recipe = read_recipe(made / "run").model_dump(mode="json")
+    for name, other in (("one", "other"), ("other", "one")):
+        save_model(made / name / "model", model)
+        ensemble = {"runs": [other], "rule": "product"}
+        joined = {**recipe, "prediction": {"proposals": 4, "ensemble": ensemble}}
+        (made / name / "recipe.yaml").write_text(Recipe.from_mapping(joined).to_yaml())
+    words = ["--limit", 1, "--no-boundary", "--json", "joined.json"]
+    assert _run("evaluate", "other", *words) in (0, None)
+    facts = json.loads((made / "joined.json").read_text())["model"]
+    assert facts["ensemble"] == "product with one"
+    assert facts["proposals"].startswith("count 4, shortest_side_px 112, ")
+    assert _run("evaluate", "other", *words, "--proposals", 0, "--with", "run") in (0, None)
+    facts = json.loads((made / "joined.json").read_text())["model"]
+    assert facts["ensemble"] == "product with run"
+    assert "proposals" not in facts
+    capsys.readouterr()
+    assert _run("compare", "run", "other", "--limit", 1, "--json", "joined.json") in (0, None)
+    alone, both = json.loads((made / "joined.json").read_text())["runs"]
+    assert both["parameters"] == 2 * alone["parameters"]
 
 
 def test_another_folder_needs_its_own_ignored_ids(made, capsys):

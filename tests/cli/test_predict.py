@@ -6,6 +6,8 @@ from tests.support.data_roots import data_root
 from tests.support.tiny_models import TAXONOMY
 
 from segscape.cli.main import main
+from segscape.inference.ensemble import Ensemble
+from segscape.inference.proposals import Proposals
 from segscape.inference.segmenter import Segmenter
 from segscape.io.image_files import read_image, write_image
 from segscape.io.mask_files import read_ids
@@ -76,6 +78,27 @@ def test_all_options(run, images):
     assert torch.equal(read_ids(out / "a.png"), segment(image).labels)
 
 
+def test_another_run_joined_with_this_one(run, images, tmp_path):
+    torch.manual_seed(1)
+    save_model(tmp_path / "b" / "model", build_model("unet_2015", TAXONOMY, {"channels": 2}))
+    out = images / "out"
+    words = [run, images / "one", "--out", out, "--precision", "fp32"]
+    assert call(*words, "--with", tmp_path / "b", "--rule", "product", "--proposals", 3) == 0
+    made = json.loads((out / "segscape.json").read_text())["options"]
+    other = Segmenter.load(tmp_path / "b", precision="fp32", device="cpu")
+    assert made["ensemble"]["rule"] == "product"
+    assert made["ensemble"]["others"][0]["model"] == other.fingerprint
+    assert made["proposals"]["count"] == 3
+    joined = Ensemble({"b": other}, "product")
+    segment = Segmenter.load(
+        run, proposals=Proposals(3), ensemble=joined, precision="fp32", device="cpu"
+    )
+    image = read_image(images / "one/a.png")
+    assert torch.equal(read_ids(out / "a.png"), segment(image).labels)
+    # What is there was made another way.
+    assert call(*words) == 2
+
+
 def test_a_bad_image_is_one_line_and_exit_code_2(run, images, capsys):
     (images / "one/bad.png").write_bytes(b"no image")
     out = images / "out"
@@ -96,6 +119,10 @@ def test_a_bad_image_is_one_line_and_exit_code_2(run, images, capsys):
         (["--precision", "half"], "auto, fp32, bf16"),
         (["--tile", "8", "8", "--overlap", "6"], "half its shorter side"),
         (["--scales", "0"], "scales"),
+        (["--tile", "32", "32", "--proposals", "5"], "leave out the tile"),
+        (["--rule", "mean"], "name one, --with RUN"),
+        (["--with", "nowhere"], "nowhere: no such folder"),
+        (["--with", "nowhere", "--rule", "best"], "choose one of mean, product"),
     ],
 )
 def test_options_that_cannot_be_used(run, images, capsys, options, words):

@@ -26,6 +26,7 @@ OPTIONS: dict[str, list[dict[str, object]]] = {
         {"height": 33, "width": 40, "rare_class_probability": 0.5, "max_category_share": 0.7},
     ],
     "object_crop": [{"others": "keep"}, {"others": "keep", "background": 2, "smallest_px": 400}],
+    "proposal_crop": [{}, {"overlap": 0.9, "background": 2, "smallest_px": 400}],
     "pad": [{"height": 80, "width": 120}],
     "horizontal_flip": [{}, {"probability": 1.0}],
     "vertical_flip": [{}, {"probability": 1.0}],

@@ -112,6 +112,15 @@ def test_overrides(file):
         ("model.name=unte", r"model\.name: 'unte'.*'unet'"),
         ("training.batch_size=0", r"training\.batch_size: got 0, expected greater than or"),
         ("training.steps=9", r"training: got .*, expected one of epochs, steps and minutes"),
+        (
+            "prediction={tile: [9, 9], proposals: 5}",
+            r"prediction: got .*, expected one of tile and proposals",
+        ),
+        ("prediction.ensemble={runs: []}", r"prediction\.ensemble\.runs: got .*at least 1"),
+        (
+            "prediction.ensemble={runs: [a], rul: mean}",
+            r"prediction\.ensemble\.rul: unknown key: did you mean 'rule'",
+        ),
         ("data.cache=maybe", r"data\.cache: got 'maybe', expected true or false or 'auto'"),
         ("training.precision=bf8", r"training\.precision: got 'bf8', expected 'auto', 'fp32'"),
         ("training.epochs.x=1", r"training\.epochs: leads into the plain value|plain value 3"),

@@ -29,6 +29,8 @@ WRONG: list[tuple[str, dict[str, object], str]] = [
     ("random_resized_crop", {**SIZE, "aspect": (0.0, 1.0)}, "aspect is 0"),
     ("random_resized_crop", {**SIZE, "scale": (-1.0, 1.0)}, "random_resized_crop: scale is -1.0"),
     ("object_crop", {"enlarged": 0.9}, "object_crop: enlarged is 0.9, expected a number >= 1"),
+    ("proposal_crop", {"overlap": 0.0}, "proposal_crop: overlap is 0.0, expected a number > 0"),
+    ("proposal_crop", {"smallest_px": 0}, "proposal_crop: smallest_px is 0, expected a whole"),
     ("pad", {"height": 0, "width": 4}, "pad: height is 0"),
     ("horizontal_flip", {"probability": -0.1}, "horizontal_flip: probability is -0.1"),
     ("vertical_flip", {"probability": math.nan}, "vertical_flip: probability is nan"),

@@ -102,6 +102,7 @@ def _names(runs: list[Path]) -> list[str]:
 
 def _entrant(run: Path, name: str, device: str, precision: str) -> "Entrant":
     from segscape.cli import judging
+    from segscape.cli.joined_runs import ensemble_of
     from segscape.evaluation.comparison import Entrant
     from segscape.inference.run_folder import model_folder
     from segscape.models.model_files import read_description, read_taxonomy
@@ -112,7 +113,18 @@ def _entrant(run: Path, name: str, device: str, precision: str) -> "Entrant":
     recipe = read_recipe(run) if (run / "recipe.yaml").is_file() else None
     return Entrant(
         name=name,
-        open=lambda: judging.open_segmenter(run, recipe, None, None, None, device, precision),
+        open=lambda: judging.open_segmenter(
+            run,
+            recipe,
+            None,
+            None,
+            None,
+            device,
+            precision,
+            ensemble=None
+            if recipe is None
+            else ensemble_of(recipe.prediction, None, None, device, precision),
+        ),
         taxonomy=read_taxonomy(folder, description),
         architecture=str(description["name"]),
     )

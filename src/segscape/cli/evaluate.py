@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from segscape.cli.joined_runs import OthersOption, ProposalsOption, RuleOption, ensemble_of
+
 
 def evaluate(
     run: Annotated[Path, typer.Argument(help="A run folder, or the model folder inside one.")],
@@ -38,6 +40,9 @@ def evaluate(
         tuple[int, int] | None,
         typer.Option(metavar="H W", help="Largest window in pixels that is scored at once."),
     ] = None,
+    proposals: ProposalsOption = None,
+    others: OthersOption = None,
+    rule: RuleOption = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ... or auto.")] = "auto",
     precision: Annotated[
         str, typer.Option(help="fp32, bf16, or auto for bf16 where it is faster.")
@@ -60,13 +65,17 @@ def evaluate(
     from segscape.cli.score_table import overall, score_table
     from segscape.evaluation.evaluate import evaluate as judge
     from segscape.evaluation.report import write_report
-    from segscape.training.recipe import read_recipe
+    from segscape.training.recipe import Prediction, read_recipe
 
     page = report or judging.report_place(run)
     for path in (page, json):
         judging.refuse_folder(path)
     recipe = read_recipe(run) if (run / "recipe.yaml").is_file() else None
-    segmenter = judging.open_segmenter(run, recipe, flips, scales, tile, device, precision)
+    usual = Prediction() if recipe is None else recipe.prediction
+    ensemble = ensemble_of(usual, others, rule, device, precision)
+    segmenter = judging.open_segmenter(
+        run, recipe, flips, scales, tile, device, precision, proposals, ensemble
+    )
     judged = judged_data(recipe, data, split, classes, ignore or ())
     console = Console()
     with judging.progress(console) as update:

@@ -9,7 +9,9 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
+from segscape.cli.joined_runs import proposals_of
 from segscape.evaluation.evaluation import Fact
+from segscape.inference.ensemble import Ensemble
 from segscape.inference.precision import check_precision
 from segscape.inference.run_folder import model_folder
 from segscape.inference.segmenter import Segmenter
@@ -62,8 +64,12 @@ def open_segmenter(
     tile: tuple[int, int] | None,
     device: str,
     precision: str,
+    proposals: int | None = None,
+    ensemble: Ensemble | None = None,
 ) -> Segmenter:
     """The run's model, used as its recipe says where the command line says nothing.
+
+    The runs that it is joined with are `ensemble`, whatever the recipe says.
 
     Raises:
         SegscapeError: when there is no model or an option cannot be used.
@@ -75,6 +81,8 @@ def open_segmenter(
         tile=None if window is None else Size(*window),
         flips=usual.flips if flips is None else flips,
         scales=tuple(scales or usual.scales),
+        proposals=proposals_of(usual, proposals),
+        ensemble=ensemble,
         device=device,
         precision=check_precision(precision),
     )
@@ -92,10 +100,15 @@ def model_facts(run: Path, segmenter: Segmenter) -> dict[str, Fact]:
     facts |= {name: _fact(value) for name, value in description["options"].items()}
     facts["weights"] = f"{(folder / WEIGHTS_FILE).stat().st_size / 2**20:.1f} MiB"
     facts |= {name: _fact(value) for name, value in segmenter.options.items()}
+    if segmenter.ensemble is not None:
+        # Names for people, where the options hold fingerprints.
+        facts["ensemble"] = f"{segmenter.ensemble.rule} with {', '.join(segmenter.ensemble.others)}"
     return facts
 
 
 def _fact(value: object) -> Fact:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {part}" for name, part in value.items())
     return value if isinstance(value, str | int | float) or value is None else str(value)
 
 

@@ -7,6 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from segscape.cli.joined_runs import (
+    OthersOption,
+    ProposalsOption,
+    RuleOption,
+    ensemble_of,
+    proposals_of,
+)
+
 if TYPE_CHECKING:
     from segscape.inference.predict import PredictionSummary
 
@@ -39,6 +47,9 @@ def predict(
         list[float] | None,
         typer.Option(help="Average over this factor of the image's size; may be repeated."),
     ] = None,
+    proposals: ProposalsOption = None,
+    others: OthersOption = None,
+    rule: RuleOption = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ... or auto.")] = "auto",
     precision: Annotated[
         str, typer.Option(help="fp32, bf16, or auto for bf16 where it is faster.")
@@ -69,6 +80,8 @@ def predict(
         overlap=overlap,
         flips=usual.flips if flips is None else flips,
         scales=tuple(scales or usual.scales),
+        proposals=proposals_of(usual, proposals),
+        ensemble=ensemble_of(usual, others, rule, device, precision),
         device=device,
         precision=check_precision(precision),
     )

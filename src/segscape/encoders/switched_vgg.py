@@ -119,8 +119,15 @@ class SwitchedVGG16(nn.Module):
             source: says in errors where the tensors come from.
 
         Raises:
-            CheckpointError: when a tensor is missing or of another shape.
+            CheckpointError: when a tensor is missing or of another shape, as of a network that was
+                made narrower than VGG16.
         """
+        first = tensors.get("features.0.weight")
+        if first is not None and first.shape[0] != self.channels[0]:
+            raise CheckpointError(
+                f"{source} begins with {first.shape[0]} channels, the network with "
+                f"{self.channels[0]}: leave out the option channels, or weights"
+            )
         if "features.1.running_mean" not in tensors:
             tensors = self._beside_batch_norms(tensors, source)
         load_by_name(self, tensors, source=source)

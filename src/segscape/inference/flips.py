@@ -24,7 +24,7 @@ class ScoreBatch(Protocol):
     def __call__(
         self, images: UInt8[Tensor, "batch channel height width"], /
     ) -> Float[Tensor, "batch category height width"]:
-        """One score map in [0, 1] per category, of the images' size."""
+        """One score map per category, of the images' size."""
         ...
 
 

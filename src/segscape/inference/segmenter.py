@@ -9,13 +9,15 @@ from jaxtyping import Float, Integer, UInt8
 from torch import Tensor
 
 from segscape.inference.blending import BlendingWindow, hann
-from segscape.inference.flips import average_views, refuse_scales
+from segscape.inference.ensemble import Ensemble
+from segscape.inference.flips import ScoreBatch, average_views, refuse_scales
 from segscape.inference.mirror import ImageReader
 from segscape.inference.precision import Precision, resolve_precision
 from segscape.inference.preparation import STRIDE, fingerprint, prepared, resolve_device
+from segscape.inference.proposals import Proposals, score_by_proposals
 from segscape.inference.refinement import Refiner
 from segscape.inference.run_folder import model_folder
-from segscape.inference.tiling import tiled, tiled_labels
+from segscape.inference.tiling import Score, tiled, tiled_labels
 from segscape.models.model_files import load_model
 from segscape.models.semantic_model import SemanticModel
 from segscape.structures import (
@@ -61,6 +63,10 @@ class Segmenter:
         overlap: pixels that neighbouring windows share; None for an eighth of the tile.
         flips: whether to average with the left-right mirror image: twice the time.
         scales: factors of the image's size over which to average: each costs its square.
+        proposals: score each image through object proposals, not as a whole; then it cannot be
+            cut into tiles, and has at most 4 megapixels.
+        ensemble: other networks of the same categories whose scores are joined with this one's,
+            each after its own flips and scales.
         refiner: applied to the scores of the image, or of each window.
         precision: "fp32", "bf16", or "auto" for bf16 where it is measured to be faster.
         device: "cpu", "cuda", "cuda:1" ..., or "auto" for a GPU where there is one.
@@ -78,6 +84,8 @@ class Segmenter:
         overlap: int | None = None,
         flips: bool = False,
         scales: Sequence[float] = (1.0,),
+        proposals: Proposals | None = None,
+        ensemble: Ensemble | None = None,
         refiner: Refiner | None = None,
         precision: Precision = "auto",
         device: str | torch.device = "auto",
@@ -90,9 +98,13 @@ class Segmenter:
         self.overlap = min(tile or DEFAULT_TILE) // 8 if overlap is None else overlap
         self.flips = flips
         self.scales = tuple(scales)
+        self.proposals = proposals
+        self.ensemble = ensemble
         self.refiner = refiner
         self.window = window
         self.fingerprint = fingerprint(model)
+        if ensemble is not None:
+            ensemble.refuse_other_categories(model.taxonomy)
         self._refuse_tile()
         self._model = prepared(model, self.device, self.precision)
 
@@ -105,6 +117,8 @@ class Segmenter:
         overlap: int | None = None,
         flips: bool = False,
         scales: Sequence[float] = (1.0,),
+        proposals: Proposals | None = None,
+        ensemble: Ensemble | None = None,
         refiner: Refiner | None = None,
         precision: Precision = "auto",
         device: str | torch.device = "auto",
@@ -127,6 +141,8 @@ class Segmenter:
             overlap=overlap,
             flips=flips,
             scales=scales,
+            proposals=proposals,
+            ensemble=ensemble,
             refiner=refiner,
             precision=precision,
             device=device,
@@ -140,13 +156,21 @@ class Segmenter:
 
     @property
     def parameters(self) -> int:
-        """How many numbers training has set."""
-        return sum(parameter.numel() for parameter in self._model.parameters())
+        """How many numbers training has set, in all networks that are joined."""
+        own = sum(parameter.numel() for parameter in self._model.parameters())
+        others = () if self.ensemble is None else self.ensemble.others.values()
+        return own + sum(one.parameters for one in others)
+
+    @property
+    def whole_only(self) -> bool:
+        """Whether images cannot be cut into tiles: an object may reach over several."""
+        others = () if self.ensemble is None else self.ensemble.others.values()
+        return self.proposals is not None or any(one.whole_only for one in others)
 
     @property
     def options(self) -> dict[str, object]:
         """All that the labels depend on besides model and image, as plain values."""
-        return {
+        options: dict[str, object] = {
             "tile": None if self.tile is None else list(self.tile),
             "overlap": self.overlap,
             "window": getattr(self.window, "__name__", type(self.window).__name__),
@@ -155,6 +179,12 @@ class Segmenter:
             "refiner": None if self.refiner is None else repr(self.refiner),
             "precision": self.precision,
         }
+        # Only where they are used: results made before they were known go on.
+        if self.proposals is not None:
+            options["proposals"] = self.proposals.options
+        if self.ensemble is not None:
+            options["ensemble"] = self.ensemble.options
+        return options
 
     def __call__(self, image: UInt8[Tensor, "channel height width"]) -> LabelMap:
         """Label one image of 0..255.
@@ -194,12 +224,29 @@ class Segmenter:
         """Softmax probabilities in [0, 1] of one image of 0..255, in fp32, on the CPU.
 
         Raises:
-            SegscapeError: when the scores do not fit into memory.
+            SegscapeError: when the scores do not fit into memory, or an image too large for
+                proposals is given.
         """
+        return self._scored(self._score, image)
+
+    def raw_scores(
+        self, image: UInt8[Tensor, "channel height width"]
+    ) -> Float[Tensor, "category height width"]:
+        """This network's scores before the softmax, neither joined nor refined, on the CPU.
+
+        Raises:
+            SegscapeError: as of `scores`.
+        """
+        return self._scored(self._raw_score, image)
+
+    def _scored(
+        self, score: Score, image: UInt8[Tensor, "channel height width"]
+    ) -> Float[Tensor, "category height width"]:
         if self.is_whole(Size(*image.shape[1:])):
-            return self._score(image).cpu()
+            return score(image).cpu()
+        self._refuse_windows(Size(*image.shape[1:]))
         return tiled(
-            self._score,
+            score,
             image,
             tile=self.tile or DEFAULT_TILE,
             overlap=self.overlap,
@@ -213,8 +260,11 @@ class Segmenter:
         """Label an image of any size in memory bounded by the tile: first row and labels of bands.
 
         Raises:
-            SegscapeError: when a window does not fit into memory.
+            SegscapeError: when a window does not fit into memory, or an image too large for
+                proposals is given.
         """
+        size = Size(*image.shape[1:]) if isinstance(image, Tensor) else image.size
+        self._refuse_windows(size)
         return tiled_labels(
             self._score,
             image,
@@ -233,25 +283,46 @@ class Segmenter:
     def _score(
         self, image: UInt8[Tensor, "channel height width"]
     ) -> Float[Tensor, "category height width"]:
-        scores = average_views(
-            self._probabilities, image[None], flips=self.flips, scales=self.scales
-        )[0]
+        if self.ensemble is None or self.ensemble.rule == "mean":
+            scores = self._average(self._probabilities, image)
+        else:
+            scores = self._raw_score(image)
+        if self.ensemble is not None:
+            scores = self.ensemble.join(scores, image)
         return scores if self.refiner is None else self.refiner(image, scores)
+
+    def _raw_score(
+        self, image: UInt8[Tensor, "channel height width"]
+    ) -> Float[Tensor, "category height width"]:
+        return self._average(self._raw, image)
+
+    def _average(
+        self, score: ScoreBatch, image: UInt8[Tensor, "channel height width"]
+    ) -> Float[Tensor, "category height width"]:
+        return average_views(score, image[None], flips=self.flips, scales=self.scales)[0]
 
     def _rank(
         self, images: UInt8[Tensor, "batch channel height width"]
     ) -> Float[Tensor, "batch category height width"]:
         """Maps whose highest category is the label: logits are enough where nothing is averaged."""
-        if self.refiner is not None:
+        if self.refiner is not None or self.ensemble is not None:
             return torch.stack([self._score(image) for image in images])
         if self.flips or self.scales != (1.0,):
             return average_views(self._probabilities, images, flips=self.flips, scales=self.scales)
-        return self._logits(images)
+        return self._raw(images)
 
     def _probabilities(
         self, images: UInt8[Tensor, "batch channel height width"]
     ) -> Float[Tensor, "batch category height width"]:
-        return self._logits(images).softmax(1)
+        return self._raw(images).softmax(1)
+
+    def _raw(
+        self, images: UInt8[Tensor, "batch channel height width"]
+    ) -> Float[Tensor, "batch category height width"]:
+        if self.proposals is None:
+            return self._logits(images)
+        scored = [score_by_proposals(self._logits, image, self.proposals) for image in images]
+        return torch.stack(scored)
 
     def _logits(
         self, images: UInt8[Tensor, "batch channel height width"]
@@ -269,9 +340,12 @@ class Segmenter:
                 outputs = self._model(ImageBatch(pixels, (size,) * len(images)))
         except (RuntimeError, MemoryError) as error:
             if _is_out_of_memory(error):
+                cure = (
+                    "give a smaller --tile, as 512" if not self.whole_only else "try --device cpu"
+                )
                 raise SegscapeError(
                     f"{len(images)} x {size.height} x {size.width} pixels at once need more memory "
-                    "than there is: give a smaller --tile, as 512"
+                    f"than there is: {cure}"
                 ) from error
             raise
         # A copy made outside inference mode is an ordinary tensor, which callers may change.
@@ -283,6 +357,18 @@ class Segmenter:
             raise StructureError(
                 f"tile {tile.height} x {tile.width} with overlap {self.overlap}: give a tile of at "
                 "least 1 x 1 pixels and an overlap between 0 and half its shorter side"
+            )
+        if self.tile is not None and self.whole_only:
+            raise StructureError(
+                f"tile {tile.height} x {tile.width} with proposals: proposals are found in whole "
+                "images: leave out the tile, or the proposals with --proposals 0"
+            )
+
+    def _refuse_windows(self, size: Size) -> None:
+        if self.whole_only:
+            raise StructureError(
+                f"an image of {size.height} x {size.width} is too large for proposals, which are "
+                "found in whole images of up to 4 megapixels: shrink it, or use --proposals 0"
             )
 
 

@@ -4,7 +4,7 @@ import inspect
 import re
 from collections.abc import Callable, Collection, Mapping
 from difflib import get_close_matches
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from pydantic import (
     BaseModel,
@@ -185,7 +185,13 @@ def _fields_at(model: type[BaseModel], location: list[str]) -> Collection[str]:
     for part in location:
         field = model.model_fields.get(part)
         kind = None if field is None else field.annotation
-        if not (inspect.isclass(kind) and issubclass(kind, BaseModel)):
+        # `Part | None` may be left out of a recipe.
+        parts = [
+            one
+            for one in (kind, *get_args(kind))
+            if inspect.isclass(one) and issubclass(one, BaseModel)
+        ]
+        if not parts:
             return ()
-        model = kind
+        model = parts[0]
     return tuple(model.model_fields)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from segscape.inference.ensemble import EnsembleRule
 from segscape.structures import RecipeError
 from segscape.training.entries import Entry, explain
 from segscape.training.recipe_text import SHIPPED as SHIPPED
@@ -123,6 +124,20 @@ class Training(_Part):
         return frozenset({step for step in ends if step <= steps} | {steps})
 
 
+class EnsembleEntry(_Part):
+    """Other runs whose scores are joined with this one's.
+
+    Args:
+        runs: run or model folders, each used as the `prediction` of its own recipe says; those
+            that it is joined with in its own recipe are left out.
+        rule: `mean` of the probabilities, or `product` of the scores before the softmax, each cut
+            off at 0.
+    """
+
+    runs: Annotated[tuple[str, ...], Field(min_length=1)]
+    rule: EnsembleRule = "mean"
+
+
 class Prediction(_Part):
     """How the trained model is used by default.
 
@@ -130,11 +145,21 @@ class Prediction(_Part):
         flips: average over the mirrored image.
         scales: average over these sizes, 1 for the image's own.
         tile: height and width of tiles, None for whole images.
+        proposals: score so many object proposals instead of the image, None for the image.
+        ensemble: other runs whose scores are joined with this one's.
     """
 
     flips: bool = False
     scales: tuple[Annotated[float, Field(gt=0)], ...] = (1.0,)
     tile: tuple[Positive, Positive] | None = None
+    proposals: Positive | None = None
+    ensemble: EnsembleEntry | None = None
+
+    @model_validator(mode="after")
+    def _whole_images(self) -> "Prediction":
+        if self.tile is not None and self.proposals is not None:
+            raise ValueError("one of tile and proposals, which are found in whole images")
+        return self
 
 
 class Recipe(_Part):

@@ -11,6 +11,7 @@ from segscape.transforms.flip import VerticalFlip as VerticalFlip
 from segscape.transforms.noise import Noise as Noise
 from segscape.transforms.object_crop import ObjectCrop as ObjectCrop
 from segscape.transforms.pad import Pad as Pad
+from segscape.transforms.proposal_crop import ProposalCrop as ProposalCrop
 from segscape.transforms.quarter_turns import QuarterTurns as QuarterTurns
 from segscape.transforms.random_crop import RandomCrop as RandomCrop
 from segscape.transforms.random_resized_crop import RandomResizedCrop as RandomResizedCrop
@@ -27,6 +28,7 @@ TRANSFORMS: dict[str, Callable[..., Transform]] = {
     "random_crop": RandomCrop,
     "random_resized_crop": RandomResizedCrop,
     "object_crop": ObjectCrop,
+    "proposal_crop": ProposalCrop,
     "pad": Pad,
     "horizontal_flip": HorizontalFlip,
     "vertical_flip": VerticalFlip,

@@ -4,8 +4,9 @@ H. Noh, S. Hong, B. Han: Learning Deconvolution Network for Semantic Segmentatio
 arXiv:1505.04366, sec. 4.1: "two-stage training".
 
 Differences from the paper: objects are connected regions of one category, since a label map does
-not tell touching objects of a category apart; the second stage's windows lie around objects too,
-where the paper takes edge boxes that overlap them.
+not tell touching objects of a category apart. The paper adds redundant examples of rare categories;
+here images come by turns, and the categories of an image are drawn alike. The second stage's
+windows are those of `proposal_crop`.
 """
 
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ class ObjectCrop:
         background: id of the category that is no object.
         enlarged: the object's box times this is the window; 1.2 in the paper.
         others: "background" turns the other objects into background, as in the first stage of
-            training; "keep" leaves their labels, as in the second.
+            training; "keep" leaves their labels.
         smallest_px: objects of fewer pixels are left out.
 
     Raises:
@@ -65,7 +66,9 @@ class ObjectCrop:
                 sample.pixel_weights,
             )
         places = [np.flatnonzero(chosen.any(axis)) for axis in (1, 0)]
-        (top, height), (left, width) = (self._window(int(p[0]), int(p[-1]) + 1) for p in places)
+        (top, height), (left, width) = (
+            enlarge(int(p[0]), int(p[-1]) + 1, self.enlarged) for p in places
+        )
         return take_window(sample, top, left, Size(height, width))
 
     def _choose(self, label_map: LabelMap, generator: np.random.Generator) -> np.ndarray | None:
@@ -88,7 +91,12 @@ class ObjectCrop:
                 return regions == large[generator.integers(len(large))]
         return None
 
-    def _window(self, start: int, stop: int) -> tuple[int, int]:
-        """First place and length of a line of pixels, enlarged about its middle."""
-        length = round((stop - start) * self.enlarged)
-        return start - (length - (stop - start)) // 2, length
+
+def enlarge(start: int, stop: int, factor: float) -> tuple[int, int]:
+    """First place and length of a line of pixels, enlarged about its middle.
+
+    >>> enlarge(10, 20, 1.2)
+    (9, 12)
+    """
+    length = round((stop - start) * factor)
+    return start - (length - (stop - start)) // 2, length

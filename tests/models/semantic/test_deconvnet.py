@@ -6,19 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from segscape.models.outputs import SemanticOutputs
-from segscape.models.semantic.deconvnet import (
-    DeconvNet,
-    build_deconvnet,
-    combine_with_fcn,
-    predict_by_proposals,
-    score_by_proposals,
-)
-from segscape.models.semantic_model import SemanticModel
-from segscape.structures import CheckpointError, StructureError, Taxonomy
+from segscape.models.semantic.deconvnet import DeconvNet, build_deconvnet
+from segscape.structures import CheckpointError, Taxonomy
 
 VOC = Taxonomy.from_names([f"class {index}" for index in range(21)])
-THREE = Taxonomy.from_names(["background", "bright", "dark"])
 
 
 def small(taxonomy: Taxonomy = VOC) -> Any:
@@ -131,97 +122,15 @@ def test_public_weights_with_their_classifier(tmp_path: Path):
     assert torch.equal(loaded.encoder.features[0].weight, public["features.0.weight"])
     assert torch.equal(loaded.fc6.layer.weight.flatten(1), public["classifier.0.weight"])
     assert torch.equal(loaded.fc7.layer.bias, public["classifier.3.bias"])
+    with pytest.raises(CheckpointError, match=r"8 channels in fc6, the network 9: leave out"):
+        build_deconvnet(VOC, hidden_channels=9, weights=tmp_path / "vgg16_bn.pth")
+    with pytest.raises(CheckpointError, match="64 channels, the network with 4: leave out"):
+        build_deconvnet(VOC, channels=4, weights=tmp_path / "vgg16_bn.pth")
+    public["classifier.3.weight"] = torch.randn(8, 7)
+    torch.save(public, tmp_path / "vgg16_bn.pth")
+    with pytest.raises(CheckpointError, match=r"DeconvNet: 1 have .*fc7\.layer\.weight \(8, 7,"):
+        build_deconvnet(VOC, hidden_channels=8, weights=tmp_path / "vgg16_bn.pth")
     del public["classifier.3.bias"]
     torch.save(public, tmp_path / "vgg16_bn.pth")
     with pytest.raises(CheckpointError, match=r"lacks classifier\.3\.bias"):
         build_deconvnet(VOC, hidden_channels=8, weights=tmp_path / "vgg16_bn.pth")
-
-
-class Brightness(SemanticModel):
-    """Scores that are known: of "bright" the pixel's value, of "dark" one half less it."""
-
-    def __init__(self) -> None:
-        super().__init__(THREE, in_channels=1, mean=[0.0], std=[1.0])
-        self.sizes: list[tuple[int, ...]] = []
-
-    def score(self, pixels: Tensor) -> SemanticOutputs:
-        self.sizes.append(tuple(pixels.shape))
-        return SemanticOutputs(torch.cat([-pixels, pixels, 0.5 - pixels], 1))
-
-
-def test_the_highest_score_of_all_proposals_stands():
-    """Equation 1, on boxes of the network's own size, so that nothing is resized."""
-    image = torch.randint(0, 256, (1, 20, 30), dtype=torch.uint8)
-    boxes = torch.tensor([[2.0, 1, 10, 9], [6, 5, 14, 13], [-3, 10, 5, 18]])
-    scores = score_by_proposals(
-        Brightness(), image, boxes, shortest_side_px=8, enlarged=1.0, side_px=8, batch_size=2
-    )
-    values = image[0].float() / 255
-    expected = torch.zeros(3, 20, 30)
-    for left, top, right, bottom in boxes.int().tolist():
-        window = (slice(top, bottom), slice(max(left, 0), right))
-        for category, score in enumerate((-values, values, 0.5 - values)):
-            seen = expected[category][window]
-            expected[category][window] = seen.maximum(score[window])
-    torch.testing.assert_close(scores, expected)
-
-
-def test_boxes_are_enlarged_and_small_ones_left_out_before_the_best_are_taken():
-    model = Brightness()
-    image = torch.full((1, 60, 80), 255, dtype=torch.uint8)
-    boxes = torch.tensor(
-        [
-            [0.0, 0, 5, 50],  # 6 x 60 when enlarged: too narrow
-            [10, 10, 30, 40],  # 8, 7 to 32, 43
-            [40, 20, 60, 40],  # 38, 18 to 62, 42
-            [0, 0, 80, 60],  # a third large one is not asked for
-        ]
-    )
-    scores = score_by_proposals(
-        model, image, boxes, proposals=2, shortest_side_px=24, side_px=16, batch_size=10
-    )
-    assert model.sizes == [(2, 1, 16, 16)]
-    expected = torch.zeros(60, 80)
-    expected[7:43, 8:32] = 1
-    expected[18:42, 38:62] = 1
-    torch.testing.assert_close(scores[1], expected)
-    # Where no proposal is, all scores are 0 and the first category is taken.
-    assert not scores[:, :7].any()
-
-
-def test_beyond_the_image_all_is_black():
-    model = Brightness()
-    image = torch.full((1, 20, 20), 255, dtype=torch.uint8)
-    boxes = torch.tensor([[10.0, 0, 30, 20], [100, 100, 120, 120]])
-    scores = score_by_proposals(model, image, boxes, enlarged=1.0, shortest_side_px=20, side_px=20)
-    assert not scores[1, :, :10].any()
-    assert bool((scores[1, :, 10:] == 1).all())
-
-
-def test_no_proposals_give_no_scores_and_bad_ones_are_refused():
-    image = torch.zeros(1, 20, 20, dtype=torch.uint8)
-    assert not score_by_proposals(Brightness(), image, torch.zeros(0, 4)).any()
-    with pytest.raises(StructureError, match="no area"):
-        score_by_proposals(Brightness(), image, torch.tensor([[5.0, 5, 5, 9]]))
-
-
-def test_an_image_is_segmented_by_its_own_regions():
-    image = torch.zeros(1, 160, 200, dtype=torch.uint8)
-    image[:, 20:150, 30:170] = 200
-    found = predict_by_proposals(Brightness(), image).labels
-    bright = torch.zeros(160, 200, dtype=torch.bool)
-    bright[20:150, 30:170] = True
-    assert bool((found[bright] == 1).float().mean() > 0.97)
-    assert bool((found[~bright] == 1).float().mean() < 0.03)
-
-
-def test_the_ensemble_by_both_rules():
-    torch.manual_seed(0)
-    deconvnet, fcn = torch.rand(21, 4, 5) * 8, torch.randn(21, 4, 5) * 4
-    mean = combine_with_fcn(deconvnet, fcn)
-    torch.testing.assert_close(mean, torch.stack([deconvnet.softmax(0), fcn.softmax(0)]).mean(0))
-    product = combine_with_fcn(deconvnet, fcn, rule="product")
-    by_hand = (deconvnet * torch.relu(fcn)).exp()
-    torch.testing.assert_close(product, by_hand / by_hand.sum(0))
-    assert not torch.equal(mean.argmax(0), product.argmax(0))
-    torch.testing.assert_close(combine_with_fcn(deconvnet[None], fcn[None])[0], mean)

@@ -5,7 +5,10 @@ with Deep Convolutional Nets, Atrous Convolution, and Fully Connected CRFs, 2016
 
 Differences from the paper:
 
-- The fully connected CRF is not part of the network: it refines scores after it, as a Refiner.
+- The fully connected CRF is not part of the network: it refines scores after it, as a Refiner. In
+  the paper: 10 iterations; a smoothness kernel of weight 3 and 3 pixels; an appearance kernel of
+  weight 3 to 6, 30 to 100 pixels and 3 to 6 levels of colour in 0..255, searched on validation
+  images. Released with ResNet-101: 3 and 1 pixel; 4, 67 pixels and 3 levels.
 - Logits are enlarged to the labels' size in training too; the paper shrinks the labels eight times.
 - Batch normalisation of the residual network learns as in any training; the authors freeze it.
 - Input: red, green, blue, normalised as for the public weights; the released code feeds blue,
