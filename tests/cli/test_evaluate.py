@@ -70,13 +70,14 @@ def test_the_recipes_validation_images_are_judged_by_default(made, capsys):
 
 def test_the_recipes_ignored_ids_hold_for_its_folder_under_another_path(made, monkeypatch):
     monkeypatch.chdir(made / "run")
-    words = ["--data", "folder:../data", "--split", "train", "--limit", "1", "--flips"]
+    words = ["--data", "folder:../data", "--split", "train", "--limit", "1", "--flips", "--turns"]
     report = made / "page.html"
     assert _run("evaluate", ".", *words, "--json", "b.json", "--report", report) in (0, None)
     found = json.loads((made / "run" / "b.json").read_text())
     assert found["images"] == 1
     assert found["data"]["ignored_ids"] == "9"
     assert found["model"]["flips"] is True
+    assert found["model"]["turns"] is True
     assert report.exists()
 
 

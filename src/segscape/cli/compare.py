@@ -112,7 +112,7 @@ def _entrant(run: Path, name: str, device: str, precision: str) -> "Entrant":
     recipe = read_recipe(run) if (run / "recipe.yaml").is_file() else None
     return Entrant(
         name=name,
-        open=lambda: judging.open_segmenter(run, recipe, None, None, None, device, precision),
+        open=lambda: judging.open_segmenter(run, recipe, device=device, precision=precision),
         taxonomy=read_taxonomy(folder, description),
         architecture=str(description["name"]),
     )

@@ -30,6 +30,10 @@ def evaluate(
     flips: Annotated[
         bool | None, typer.Option(help="Average with the mirrored image: twice the time.")
     ] = None,
+    turns: Annotated[
+        bool | None,
+        typer.Option(help="Average with the image turned by quarter turns: four times the time."),
+    ] = None,
     scales: Annotated[
         list[float] | None,
         typer.Option(help="Average over this factor of the image's size; may be repeated."),
@@ -66,7 +70,16 @@ def evaluate(
     for path in (page, json):
         judging.refuse_folder(path)
     recipe = read_recipe(run) if (run / "recipe.yaml").is_file() else None
-    segmenter = judging.open_segmenter(run, recipe, flips, scales, tile, device, precision)
+    segmenter = judging.open_segmenter(
+        run,
+        recipe,
+        device=device,
+        precision=precision,
+        flips=flips,
+        turns=turns,
+        scales=scales,
+        tile=tile,
+    )
     judged = judged_data(recipe, data, split, classes, ignore or ())
     console = Console()
     with judging.progress(console) as update:

@@ -57,11 +57,13 @@ def refuse_folder(path: Path | None) -> None:
 def open_segmenter(
     run: Path,
     recipe: Recipe | None,
-    flips: bool | None,
-    scales: list[float] | None,
-    tile: tuple[int, int] | None,
+    *,
     device: str,
     precision: str,
+    flips: bool | None = None,
+    turns: bool | None = None,
+    scales: list[float] | None = None,
+    tile: tuple[int, int] | None = None,
 ) -> Segmenter:
     """The run's model, used as its recipe says where the command line says nothing.
 
@@ -74,6 +76,7 @@ def open_segmenter(
         run,
         tile=None if window is None else Size(*window),
         flips=usual.flips if flips is None else flips,
+        turns=usual.turns if turns is None else turns,
         scales=tuple(scales or usual.scales),
         device=device,
         precision=check_precision(precision),

@@ -48,7 +48,7 @@ class Segment(Protocol):
 
 
 class Segmenter:
-    """A semantic network with all that prediction needs: tiles, flips, scales, precision.
+    """A semantic network with all that prediction needs: tiles, flips, turns, scales, precision.
 
     The model is copied, put into evaluation mode, its batch normalisations folded into its
     convolutions where that is exact, and its memory laid out channels last; the given one may go
@@ -60,6 +60,8 @@ class Segmenter:
             megapixels whole and larger ones in windows of 1,024 x 1,024.
         overlap: pixels that neighbouring windows share; None for an eighth of the tile.
         flips: whether to average with the left-right mirror image: twice the time.
+        turns: whether to average with the image turned by 90, 180 and 270 degrees, for images that
+            have no up: four times the time.
         scales: factors of the image's size over which to average: each costs its square.
         refiner: applied to the scores of the image, or of each window.
         precision: "fp32", "bf16", or "auto" for bf16 where it is measured to be faster.
@@ -77,6 +79,7 @@ class Segmenter:
         tile: Size | None = None,
         overlap: int | None = None,
         flips: bool = False,
+        turns: bool = False,
         scales: Sequence[float] = (1.0,),
         refiner: Refiner | None = None,
         precision: Precision = "auto",
@@ -89,6 +92,7 @@ class Segmenter:
         self.tile = tile
         self.overlap = min(tile or DEFAULT_TILE) // 8 if overlap is None else overlap
         self.flips = flips
+        self.turns = turns
         self.scales = tuple(scales)
         self.refiner = refiner
         self.window = window
@@ -104,6 +108,7 @@ class Segmenter:
         tile: Size | None = None,
         overlap: int | None = None,
         flips: bool = False,
+        turns: bool = False,
         scales: Sequence[float] = (1.0,),
         refiner: Refiner | None = None,
         precision: Precision = "auto",
@@ -126,6 +131,7 @@ class Segmenter:
             tile=tile,
             overlap=overlap,
             flips=flips,
+            turns=turns,
             scales=scales,
             refiner=refiner,
             precision=precision,
@@ -151,6 +157,7 @@ class Segmenter:
             "overlap": self.overlap,
             "window": getattr(self.window, "__name__", type(self.window).__name__),
             "flips": self.flips,
+            "turns": self.turns,
             "scales": list(self.scales),
             "refiner": None if self.refiner is None else repr(self.refiner),
             "precision": self.precision,
@@ -233,9 +240,7 @@ class Segmenter:
     def _score(
         self, image: UInt8[Tensor, "channel height width"]
     ) -> Float[Tensor, "category height width"]:
-        scores = average_views(
-            self._probabilities, image[None], flips=self.flips, scales=self.scales
-        )[0]
+        scores = self._average(image[None])[0]
         return scores if self.refiner is None else self.refiner(image, scores)
 
     def _rank(
@@ -244,9 +249,16 @@ class Segmenter:
         """Maps whose highest category is the label: logits are enough where nothing is averaged."""
         if self.refiner is not None:
             return torch.stack([self._score(image) for image in images])
-        if self.flips or self.scales != (1.0,):
-            return average_views(self._probabilities, images, flips=self.flips, scales=self.scales)
+        if self.flips or self.turns or self.scales != (1.0,):
+            return self._average(images)
         return self._logits(images)
+
+    def _average(
+        self, images: UInt8[Tensor, "batch channel height width"]
+    ) -> Float[Tensor, "batch category height width"]:
+        return average_views(
+            self._probabilities, images, flips=self.flips, turns=self.turns, scales=self.scales
+        )
 
     def _probabilities(
         self, images: UInt8[Tensor, "batch channel height width"]

@@ -128,11 +128,13 @@ class Prediction(_Part):
 
     Args:
         flips: average over the mirrored image.
+        turns: average over the image turned by 90, 180 and 270 degrees.
         scales: average over these sizes, 1 for the image's own.
         tile: height and width of tiles, None for whole images.
     """
 
     flips: bool = False
+    turns: bool = False
     scales: tuple[Annotated[float, Field(gt=0)], ...] = (1.0,)
     tile: tuple[Positive, Positive] | None = None
 
