@@ -52,6 +52,12 @@ def evaluate(
     boundary: Annotated[
         bool, typer.Option(help="Judge contours, too: boundary F1, boundary IoU, trimaps.")
     ] = True,
+    cells: Annotated[
+        str | None,
+        typer.Option(
+            help="Judge the pieces of this category as cells, too: V^Rand, V^Info, warping error."
+        ),
+    ] = None,
     examples: Annotated[
         int, typer.Option(min=0, help="How many of the worst and of the best images to show.")
     ] = 4,
@@ -60,6 +66,7 @@ def evaluate(
     from rich.console import Console
 
     from segscape.cli import judging
+    from segscape.cli.cell_table import cell_table
     from segscape.cli.judged_data import judged_data
     from segscape.cli.score_table import overall, score_table
     from segscape.evaluation.evaluate import evaluate as judge
@@ -87,6 +94,7 @@ def evaluate(
             segmenter,
             judged.dataset,
             contours=boundary,
+            cells=cells,
             examples=examples,
             limit=limit,
             data={
@@ -105,6 +113,8 @@ def evaluate(
         judging.write_json(json, evaluation.to_json())
     console.print(score_table(evaluation, title))
     console.print(overall(evaluation))
+    if evaluation.cells is not None:
+        console.print(cell_table(evaluation.cells))
     # Not wrapped: people copy these lines.
     for name, path in (("report", page), ("json", json)):
         if path is not None:
