@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import pytest
 import torch
@@ -20,8 +21,8 @@ ANSWERS = [torch.ones(1, 7, dtype=torch.uint8), TRUTHS[1], TRUTHS[2]]
 
 
 def _judge(truths=TRUTHS, answers=ANSWERS, **options):
-    dataset = numbered(truths, TAXONOMY)
-    return evaluate(TableSegmenter(TAXONOMY, answers), dataset, **{"cells": "cell", **options})
+    chosen: dict[str, Any] = {"cells": "cell", **options}
+    return evaluate(TableSegmenter(TAXONOMY, answers), numbered(truths, TAXONOMY), **chosen)
 
 
 def test_merged_cells_by_hand():
