@@ -70,13 +70,14 @@ def test_the_recipes_validation_images_are_judged_by_default(made, capsys):
 
 def test_the_recipes_ignored_ids_hold_for_its_folder_under_another_path(made, monkeypatch):
     monkeypatch.chdir(made / "run")
-    words = ["--data", "folder:../data", "--split", "train", "--limit", "1", "--flips"]
+    words = ["--data", "folder:../data", "--split", "train", "--limit", "1", "--flips", "--turns"]
     report = made / "page.html"
     assert _run("evaluate", ".", *words, "--json", "b.json", "--report", report) in (0, None)
     found = json.loads((made / "run" / "b.json").read_text())
     assert found["images"] == 1
     assert found["data"]["ignored_ids"] == "9"
     assert found["model"]["flips"] is True
+    assert found["model"]["turns"] is True
     assert report.exists()
 
 
@@ -116,6 +117,22 @@ def test_another_folder_needs_its_own_ignored_ids(made, capsys):
     assert _run(*words, "--ignore", 9, "--report", made / "other.html") in (0, None)
 
 
+def test_pieces_of_a_category_are_judged_as_cells(made, capsys, tmp_path):
+    places = ["--json", tmp_path / "a.json", "--report", tmp_path / "a.html"]
+    assert _run("evaluate", made / "run", "--cells", "road", *places) in (0, None)
+    printed = " ".join(capsys.readouterr().out.split())
+    found = json.loads((tmp_path / "a.json").read_text())
+    assert found["cells"]["category"] == "road"
+    assert "pieces of road, in %" in printed
+    rows = [{"key": "all"} | found["cells"], *found["cells"]["per_image"]]
+    names = ["rand", "rand_split", "rand_merge"]
+    names += ["information", "information_split", "information_merge"]
+    for row in rows:
+        numbers = [f"{100 * row[name]:.2f}" for name in names]
+        assert " ".join([row["key"], *numbers, f"{100 * row['warping_error']:.4f}"]) in printed
+    assert "Warping error" in (tmp_path / "a.html").read_text()
+
+
 def test_other_categories_are_refused_in_one_line(made, capsys, tmp_path):
     (tmp_path / "classes.txt").write_text("sky\nwater\n")
     assert _run("evaluate", made / "run", "--classes", tmp_path / "classes.txt") == 2
@@ -140,6 +157,7 @@ def test_a_model_folder_alone_needs_data(made, capsys, monkeypatch, tmp_path):
         (["run", "--json", "data"], "is a folder, a file was to be written"),
         (["run", "--data", "folder:nowhere"], "not found"),
         (["run", "--split", "test"], "test"),
+        (["run", "--cells", "rode"], "no category is named 'rode': the categories are sky, road"),
     ],
 )
 def test_bad_input_is_one_line_and_code_2(made, capsys, monkeypatch, words, expected):

@@ -56,7 +56,7 @@ def test_masks_of_two_folders(run, images, capsys):
 def test_all_options(run, images):
     out = images / "out"
     options = ["--format", "png,json", "--format", "overlay", "--tile", 32, 48, "--overlap", 8]
-    options += ["--flips", "--scales", 1, "--scales", 0.5, "--precision", "fp32"]
+    options += ["--flips", "--turns", "--scales", 1, "--scales", 0.5, "--precision", "fp32"]
     assert call(run / "model", images / "one" / "*.png", "--out", out, *options) == 0
     names = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
     assert names == {"a.png", "a.json", "overlay/a.png", "segscape.json", "summary.json"}
@@ -64,12 +64,14 @@ def test_all_options(run, images):
     assert made["tile"] == [32, 48]
     assert made["overlap"] == 8
     assert made["flips"] is True
+    assert made["turns"] is True
     assert made["scales"] == [1.0, 0.5]
     segment = Segmenter.load(
         run,
         tile=Size(32, 48),
         overlap=8,
         flips=True,
+        turns=True,
         scales=(1.0, 0.5),
         precision="fp32",
         device="cpu",

@@ -106,6 +106,26 @@ def test_flips_make_the_scores_symmetric():
     assert torch.equal(segment(image).labels, segment.scores(image).argmax(0).byte())
 
 
+def test_turns_make_the_scores_those_of_the_turned_image():
+    segment, image = segmenter_of(flips=True, turns=True), picture(40, 56)
+    assert segment.options["turns"] is True
+    assert torch.equal(segment(image).labels, segment.scores(image).argmax(0).byte())
+    for turns in (1, 2, 3):
+        turned = segment.scores(torch.rot90(image, turns, (1, 2)))
+        back = torch.rot90(turned, -turns, (1, 2))
+        torch.testing.assert_close(segment.scores(image), back, rtol=0, atol=1e-6)
+    assert not torch.allclose(segment.scores(image), segmenter_of(flips=True).scores(image))
+
+
+def test_windows_of_any_shape_are_turned():
+    image, options = picture(60, 90), {"flips": True, "turns": True}
+    segment = segmenter_of(tile=Size(32, 48), overlap=4, window=keep_center, **options)
+    whole = segmenter_of(**options).scores(image)
+    # Tiles are mirrored at the image's border, where the network alone sees zeros.
+    inside = (slice(None), slice(2, -2), slice(2, -2))
+    torch.testing.assert_close(segment.scores(image)[inside], whole[inside], rtol=0, atol=1e-5)
+
+
 def test_a_refiner_sees_image_and_scores():
     class Invert:
         def __call__(self, image, scores, /):

@@ -31,11 +31,13 @@ def test_a_window_is_its_own_receptive_field():
     assert (field.size, field.start, field.center) == (79, -39, 0)
 
 
-def test_a_unet_of_the_paper_reads_what_its_layers_say():
+@pytest.mark.parametrize("levels", [3, 4, 5])
+def test_a_unet_of_the_paper_reads_what_its_layers_say(levels: int):
     """The way through the deepest level, walked by hand; it covers all the others."""
     twice = [Layer(3)] * 2
-    way = [*[*twice, Layer(2, 2)] * 4, *twice, *[Layer(2, 2, transposed=True), *twice] * 4]
-    field = model_receptive_field(meta("unet_2015", {"channels": 1}))
+    up = [Layer(2, 2, transposed=True), *twice]
+    way = [*[*twice, Layer(2, 2)] * levels, *twice, *up * levels]
+    field = model_receptive_field(meta("unet_2015", {"channels": 1, "levels": levels}))
     assert field is not None
     assert field.size == receptive_field(way).size
 

@@ -116,11 +116,8 @@ def _entrant(run: Path, name: str, device: str, precision: str) -> "Entrant":
         open=lambda: judging.open_segmenter(
             run,
             recipe,
-            None,
-            None,
-            None,
-            device,
-            precision,
+            device=device,
+            precision=precision,
             ensemble=None
             if recipe is None
             else ensemble_of(recipe.prediction, None, None, device, precision),

@@ -32,6 +32,10 @@ def evaluate(
     flips: Annotated[
         bool | None, typer.Option(help="Average with the mirrored image: twice the time.")
     ] = None,
+    turns: Annotated[
+        bool | None,
+        typer.Option(help="Average with the image turned by quarter turns: four times the time."),
+    ] = None,
     scales: Annotated[
         list[float] | None,
         typer.Option(help="Average over this factor of the image's size; may be repeated."),
@@ -53,6 +57,12 @@ def evaluate(
     boundary: Annotated[
         bool, typer.Option(help="Judge contours, too: boundary F1, boundary IoU, trimaps.")
     ] = True,
+    cells: Annotated[
+        str | None,
+        typer.Option(
+            help="Judge the pieces of this category as cells, too: V^Rand, V^Info, warping error."
+        ),
+    ] = None,
     examples: Annotated[
         int, typer.Option(min=0, help="How many of the worst and of the best images to show.")
     ] = 4,
@@ -61,6 +71,7 @@ def evaluate(
     from rich.console import Console
 
     from segscape.cli import judging
+    from segscape.cli.cell_table import cell_table
     from segscape.cli.judged_data import judged_data
     from segscape.cli.score_table import overall, score_table
     from segscape.evaluation.evaluate import evaluate as judge
@@ -72,9 +83,17 @@ def evaluate(
         judging.refuse_folder(path)
     recipe = read_recipe(run) if (run / "recipe.yaml").is_file() else None
     usual = Prediction() if recipe is None else recipe.prediction
-    ensemble = ensemble_of(usual, others, rule, device, precision)
     segmenter = judging.open_segmenter(
-        run, recipe, flips, scales, tile, device, precision, proposals, ensemble
+        run,
+        recipe,
+        device=device,
+        precision=precision,
+        flips=flips,
+        turns=turns,
+        scales=scales,
+        tile=tile,
+        proposals=proposals,
+        ensemble=ensemble_of(usual, others, rule, device, precision),
     )
     judged = judged_data(recipe, data, split, classes, ignore or ())
     console = Console()
@@ -83,6 +102,7 @@ def evaluate(
             segmenter,
             judged.dataset,
             contours=boundary,
+            cells=cells,
             examples=examples,
             limit=limit,
             data={
@@ -101,6 +121,8 @@ def evaluate(
         judging.write_json(json, evaluation.to_json())
     console.print(score_table(evaluation, title))
     console.print(overall(evaluation))
+    if evaluation.cells is not None:
+        console.print(cell_table(evaluation.cells))
     # Not wrapped: people copy these lines.
     for name, path in (("report", page), ("json", json)):
         if path is not None:

@@ -71,11 +71,8 @@ def ensemble_of(
         str(run): open_segmenter(
             run,
             read_recipe(run) if (run / "recipe.yaml").is_file() else None,
-            None,
-            None,
-            None,
-            device,
-            precision,
+            device=device,
+            precision=precision,
         )
         for run in folders
     }

@@ -43,6 +43,10 @@ def predict(
     flips: Annotated[
         bool | None, typer.Option(help="Average with the mirrored image: twice the time.")
     ] = None,
+    turns: Annotated[
+        bool | None,
+        typer.Option(help="Average with the image turned by quarter turns: four times the time."),
+    ] = None,
     scales: Annotated[
         list[float] | None,
         typer.Option(help="Average over this factor of the image's size; may be repeated."),
@@ -79,6 +83,7 @@ def predict(
         tile=None if window is None else Size(*window),
         overlap=overlap,
         flips=usual.flips if flips is None else flips,
+        turns=usual.turns if turns is None else turns,
         scales=tuple(scales or usual.scales),
         proposals=proposals_of(usual, proposals),
         ensemble=ensemble_of(usual, others, rule, device, precision),

@@ -13,6 +13,7 @@ from torch import Tensor
 from segscape.datasets.dataset import Dataset
 from segscape.evaluation.boundaries import Boundaries
 from segscape.evaluation.category_order import CategoryOrder
+from segscape.evaluation.cells import Cells
 from segscape.evaluation.environment import environment
 from segscape.evaluation.evaluation import Evaluation, Fact, Speed
 from segscape.evaluation.examples import Extremes
@@ -61,6 +62,7 @@ def evaluate(
     seed: int = 0,
     calibrate: bool = True,
     contours: bool = True,
+    cells: str | None = None,
     examples: int = 4,
     limit: int | None = None,
     data: Mapping[str, Fact] | None = None,
@@ -82,6 +84,8 @@ def evaluate(
         calibrate: whether to judge the scores, too; it costs their softmax and memory.
         contours: whether to judge the boundaries, too; it costs about a fortieth of a second for an
             image of 360 x 480.
+        cells: the category whose connected pieces are judged as cells, too (V^Rand, V^Info, warping
+            error); None for none.
         examples: how many of the worst and of the best images to keep, 0 or more.
         limit: judge only so many of the first images, 1 or more; None for all.
         data: facts about the images, for the report.
@@ -90,6 +94,7 @@ def evaluate(
 
     Raises:
         DatasetError: when the data set is empty.
+        StructureError: when no category has the name `cells`.
         CheckpointError: when the categories of model and data set differ.
         SegscapeError: when an image or its truth cannot be read, a prediction does not fit it, or
             an option is out of its range.
@@ -105,6 +110,7 @@ def evaluate(
     matrix, extremes = ConfusionMatrix(dataset.taxonomy), Extremes(examples)
     histogram = CalibrationHistogram() if calibrate else None
     boundaries = Boundaries(dataset.taxonomy) if contours else None
+    pieces = None if cells is None else Cells(dataset.taxonomy, cells)
     seconds: list[float] = []
     void_pixels = 0
     start = perf_counter()
@@ -114,6 +120,8 @@ def evaluate(
         matrix.update(prediction, sample.target, sample.key)
         if boundaries is not None:
             boundaries.update(prediction, sample.target, sample.key)
+        if pieces is not None:
+            pieces.update(prediction, sample.target, sample.key)
         void_pixels += int(sample.target.ignored().sum())
         image_scores = _image_scores(matrix, sample.key)
         extremes.add(sample.key, image_scores, sample.image, prediction, sample.target)
@@ -124,6 +132,7 @@ def evaluate(
     intervals = None if level is None else scores.bootstrap(draws, seed=seed, level=level)
     calibration = None if histogram is None else histogram.compute()
     boundary = None if boundaries is None else boundaries.compute()
+    agreement = None if pieces is None else pieces.compute()
     warm = seconds[1:] or seconds
     return Evaluation(
         taxonomy=dataset.taxonomy,
@@ -131,11 +140,12 @@ def evaluate(
         intervals=intervals,
         calibration=calibration,
         boundary=boundary,
+        cells=agreement,
         void_pixels=void_pixels,
         worst=extremes.worst(),
         best=extremes.best(),
         speed=Speed(mean(warm), median(warm), total),
-        rules=rules_in_words(scores, intervals, calibration, boundary),
+        rules=rules_in_words(scores, intervals, calibration, boundary, agreement),
         data=dict(data or {}),
         model=dict(model or {}),
         environment=environment(segmenter.device),

@@ -9,6 +9,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from segscape.evaluation.boundaries import BoundaryScores
+from segscape.evaluation.cells import CellAgreement
 from segscape.metrics.bootstrap import ConfidenceIntervals, Interval
 from segscape.metrics.calibration import CalibrationScores
 from segscape.metrics.scores import ImageScores, SegmentationScores
@@ -53,6 +54,7 @@ class Evaluation:
         intervals: how far they would move with other images, None when not asked for.
         calibration: whether scores can be read as probabilities, None when not asked for.
         boundary: how well contours are followed, None when not asked for.
+        cells: how well the pieces of a category are told apart, None when not asked for.
         void_pixels: pixels the truth ignores: not judged.
         worst: images of the lowest mean IoU, worst first.
         best: images of the highest, best first; no image is in both.
@@ -68,6 +70,7 @@ class Evaluation:
     intervals: ConfidenceIntervals | None
     calibration: CalibrationScores | None
     boundary: BoundaryScores | None
+    cells: CellAgreement | None
     void_pixels: int
     worst: tuple[Example, ...]
     best: tuple[Example, ...]
@@ -97,6 +100,12 @@ class Evaluation:
                 "boundary_iou": _plain(self.boundary.iou.score),
                 "trimap": {str(w): _plain(miou) for w, miou in self.boundary.trimap.items()},
             }
+        if self.cells is not None:
+            found["metrics"] |= {
+                "v_rand": _plain(self.cells.overall.scores.rand),
+                "v_info": _plain(self.cells.overall.scores.information),
+                "warping_error": _plain(self.cells.overall.warping_error),
+            }
         return found | {
             "intervals": None if self.intervals is None else self._intervals(self.intervals),
             "pixels": {
@@ -120,6 +129,7 @@ class Evaluation:
             "boundary": (
                 None if self.boundary is None else _plain(self.boundary.to_json(self.taxonomy))
             ),
+            "cells": None if self.cells is None else _plain(self.cells.to_json()),
             "speed": asdict(self.speed),
             "rules": list(self.rules),
             "data": dict(self.data),

@@ -50,6 +50,7 @@ def render(
         categories=report_views.category_rows(evaluation),
         matrix=report_views.matrix_view(evaluation),
         confusions=report_views.confusions(evaluation),
+        cells=report_views.cell_rows(evaluation.cells),
         histogram=report_views.histogram(evaluation),
         worst=report_views.gallery(evaluation.worst, longest_side),
         best=report_views.gallery(evaluation.best, longest_side),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import isnan
 from typing import Any
 
+from segscape.evaluation.cells import CellAgreement
 from segscape.evaluation.evaluation import Evaluation, Example, Fact
 from segscape.evaluation.pictures import data_uri
 from segscape.metrics.bootstrap import Interval
@@ -89,28 +90,30 @@ def headline(evaluation: Evaluation) -> list[dict[str, Any]]:
         else {"miou": intervals.miou, "pixel_accuracy": intervals.pixel_accuracy}
     )
     cards = [
-        {
-            "label": label,
-            "estimate": Estimate.of(getattr(evaluation.scores, name), known.get(name)),
-            "note": NOTES.get(name, ""),
-        }
+        _card(label, getattr(evaluation.scores, name), NOTES.get(name, ""), known.get(name))
         for name, label in HEADLINE.items()
     ]
     if evaluation.boundary is not None:
         f1, iou = evaluation.boundary.f1, evaluation.boundary.iou
         cards += [
-            {
-                "label": "Boundary F1",
-                "estimate": Estimate.of(f1.score),
-                "note": f"contours within {f1.tolerance:.2%} of the diagonal",
-            },
-            {
-                "label": "Boundary IoU",
-                "estimate": Estimate.of(iou.score),
-                "note": f"bands of {iou.dilation_ratio:.2%} of the diagonal",
-            },
+            _card("Boundary F1", f1.score, f"contours within {f1.tolerance:.2%} of the diagonal"),
+            _card("Boundary IoU", iou.score, f"bands of {iou.dilation_ratio:.2%} of the diagonal"),
+        ]
+    if evaluation.cells is not None:
+        cells, category = evaluation.cells.overall, evaluation.cells.category
+        cards += [
+            _card("V^Rand", cells.scores.rand, f"pieces of {category}, mean over images"),
+            _card("V^Info", cells.scores.information, f"pieces of {category}, mean over images"),
+            _card("Warping error", cells.warping_error, "of all pixels; 0 is best", digits=4),
         ]
     return cards
+
+
+def _card(
+    label: str, value: float, note: str, interval: Interval | None = None, *, digits: int = 1
+) -> dict[str, Any]:
+    estimate = Estimate.of(value, interval)
+    return {"label": label, "estimate": estimate, "note": note, "digits": digits}
 
 
 def category_rows(evaluation: Evaluation) -> list[CategoryRow]:
@@ -238,11 +241,36 @@ def image_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
             "miou": None if isnan(scores.miou) else scores.miou,
             "pixel_accuracy": None if isnan(scores.pixel_accuracy) else scores.pixel_accuracy,
             "judged_pixels": scores.judged_pixels,
+            "cells": _cell_values(evaluation.cells, key),
         }
         for key, scores in evaluation.scores.per_image().items()
     ]
     rows.sort(key=lambda row: (row["miou"] is None, row["miou"] or 0.0, row["key"]))
     return rows[:MOST_IMAGE_ROWS]
+
+
+def cell_rows(cells: CellAgreement | None) -> list[dict[str, Any]]:
+    """Each score with its two parts; none where cells are not judged."""
+    if cells is None:
+        return []
+    of = cells.overall.scores
+    rows = [
+        ("V^Rand", (of.rand, of.rand_split, of.rand_merge)),
+        ("V^Info", (of.information, of.information_split, of.information_merge)),
+    ]
+    return [
+        {"name": name, "shares": [None if isnan(value) else value for value in values]}
+        for name, values in rows
+    ]
+
+
+def _cell_values(cells: CellAgreement | None, key: str) -> list[float | None]:
+    """V^Rand, V^Info and warping error of an image; nothing where cells are not judged."""
+    if cells is None:
+        return []
+    one = cells.per_image.get(key)
+    values = [] if one is None else [one.scores.rand, one.scores.information, one.warping_error]
+    return [None if isnan(value) else value for value in values] or [None] * 3
 
 
 def reliability_view(calibration: CalibrationScores | None) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """How the numbers of an evaluation are defined, in sentences that stand beside them."""
 
 from segscape.evaluation.boundaries import BoundaryScores
+from segscape.evaluation.cells import CellAgreement
 from segscape.metrics.bootstrap import ConfidenceIntervals
 from segscape.metrics.calibration import CalibrationScores
 from segscape.metrics.scores import SegmentationScores
@@ -27,6 +28,7 @@ def rules_in_words(
     intervals: ConfidenceIntervals | None,
     calibration: CalibrationScores | None,
     boundary: BoundaryScores | None,
+    cells: CellAgreement | None,
 ) -> tuple[str, ...]:
     """The rules, those that apply to these numbers only."""
     rules = [_COUNTING, _VOID, _RATIOS, *_about_absent(scores)]
@@ -50,7 +52,30 @@ def rules_in_words(
         )
     if boundary is not None:
         rules += _about_boundaries(boundary)
+    if cells is not None:
+        rules += _about_cells(cells)
     return tuple(rules)
+
+
+def _about_cells(cells: CellAgreement) -> list[str]:
+    rules = [
+        (
+            f"Cells are the 4-connected pieces of {cells.category}; all else is border. V^Rand and "
+            "V^Info (Arganda-Carreras et al. 2015) judge the pixels of true cells, the called "
+            "borders thinned to lines first; split falls where a true cell is cut up, merge where "
+            "cells run together, and the score is their F-score. Each is the mean over the "
+            f"{cells.images_with_cells} images that have true cells, every image counting the "
+            "same. It is that of the labels; the ISBI challenge looks for the best threshold."
+        ),
+        (
+            "The warping error (Jain et al. 2010) is the share of judged pixels, those of all "
+            "images counted together, that still differ after the truth was moved onto the "
+            "prediction without changing how anything is connected: 0 is best."
+        ),
+    ]
+    if cells.images_left_out:
+        rules.append(f"{cells.images_left_out} images were too large for cells to be judged.")
+    return rules
 
 
 def _about_boundaries(boundary: BoundaryScores) -> list[str]:

@@ -1,12 +1,18 @@
-"""Test-time flips and scales: the mean of the scores of several views of an image.
+"""Test-time flips, quarter turns and scales: the mean of the scores of several views of an image.
 
 As in L.-C. Chen et al.: Rethinking Atrous Convolution, 2017, arXiv:1706.05587, sec. 4.1: left-right
-flips and several scales, averaged; scores are averaged here, not logits, so that a view that is
-sure does not outvote the others by the size of its logits.
+flips and several scales, averaged; and, for images that have no up, as in O. Ronneberger et al.:
+U-Net, 2015, arXiv:1505.04597, sec. 4, turned views. Scores are averaged here, not logits, so that a
+view that is sure does not outvote the others by the size of its logits.
+
+Differences from the U-Net paper: it averages seven rotations and does not name their angles; here
+the turns are those by 0, 90, 180 and 270 degrees, which move pixels onto pixels. With flips these
+are the eight symmetries of the square.
 """
 
 import math
 from collections.abc import Sequence
+from itertools import product
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -33,31 +39,44 @@ def average_views(
     images: UInt8[Tensor, "batch channel height width"],
     *,
     flips: bool,
+    turns: bool,
     scales: Sequence[float],
 ) -> Float[Tensor, "batch category height width"]:
-    """Score each image at each scale, as it is and flipped left-right, and average.
+    """Score each image at each scale, as it is, turned and flipped left-right, and average.
 
     Args:
         score: called once per view.
         images: 0..255.
-        flips: whether each scale is also scored flipped.
+        flips: whether each view is also scored flipped.
+        turns: whether each scale is also scored turned by 90, 180 and 270 degrees; height and width
+            change places at odd turns.
         scales: factors of height and width; 1 is the image itself.
 
     Raises:
         StructureError: when there is no scale, or one is not positive.
     """
     refuse_scales(scales)
+    quarters = range(4 if turns else 1)
+    flip_or_not = (False, True) if flips else (False,)
+    views = list(product(scales, quarters, flip_or_not))
+    total = _scores_of_view(score, images, *views[0])
+    for view in views[1:]:
+        total = total + _scores_of_view(score, images, *view)
+    return total / len(views)
+
+
+def _scores_of_view(
+    score: ScoreBatch,
+    images: UInt8[Tensor, "batch channel height width"],
+    scale: float,
+    quarters: int,
+    flip: bool,
+) -> Float[Tensor, "batch category height width"]:
+    """Scale, turn, flip, score, and go the same way back."""
     size = Size(*images.shape[2:])
-    total: Tensor | None = None
-    for scale in scales:
-        views = _resized(images, scaled(size, scale))
-        for flip in (False, True) if flips else (False,):
-            scores = score(views.flip(3)).flip(3) if flip else score(views)
-            scores = resize_maps(scores, size)
-            total = scores if total is None else total + scores
-    if total is None:
-        raise StructureError("scales is empty: give at least one, as 1.0")
-    return total / (len(scales) * (2 if flips else 1))
+    view = torch.rot90(_resized(images, scaled(size, scale)), quarters, (2, 3))
+    scores = score(view.flip(3)).flip(3) if flip else score(view)
+    return resize_maps(torch.rot90(scores, -quarters, (2, 3)), size)
 
 
 def scaled(size: Size, scale: float) -> Size:

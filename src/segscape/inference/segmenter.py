@@ -50,7 +50,7 @@ class Segment(Protocol):
 
 
 class Segmenter:
-    """A semantic network with all that prediction needs: tiles, flips, scales, precision.
+    """A semantic network with all that prediction needs: tiles, flips, turns, scales, precision.
 
     The model is copied, put into evaluation mode, its batch normalisations folded into its
     convolutions where that is exact, and its memory laid out channels last; the given one may go
@@ -62,6 +62,8 @@ class Segmenter:
             megapixels whole and larger ones in windows of 1,024 x 1,024.
         overlap: pixels that neighbouring windows share; None for an eighth of the tile.
         flips: whether to average with the left-right mirror image: twice the time.
+        turns: whether to average with the image turned by 90, 180 and 270 degrees, for images that
+            have no up: four times the time.
         scales: factors of the image's size over which to average: each costs its square.
         proposals: score each image through object proposals, not as a whole; then it cannot be
             cut into tiles, and has at most 4 megapixels.
@@ -83,6 +85,7 @@ class Segmenter:
         tile: Size | None = None,
         overlap: int | None = None,
         flips: bool = False,
+        turns: bool = False,
         scales: Sequence[float] = (1.0,),
         proposals: Proposals | None = None,
         ensemble: Ensemble | None = None,
@@ -97,6 +100,7 @@ class Segmenter:
         self.tile = tile
         self.overlap = min(tile or DEFAULT_TILE) // 8 if overlap is None else overlap
         self.flips = flips
+        self.turns = turns
         self.scales = tuple(scales)
         self.proposals = proposals
         self.ensemble = ensemble
@@ -116,6 +120,7 @@ class Segmenter:
         tile: Size | None = None,
         overlap: int | None = None,
         flips: bool = False,
+        turns: bool = False,
         scales: Sequence[float] = (1.0,),
         proposals: Proposals | None = None,
         ensemble: Ensemble | None = None,
@@ -140,6 +145,7 @@ class Segmenter:
             tile=tile,
             overlap=overlap,
             flips=flips,
+            turns=turns,
             scales=scales,
             proposals=proposals,
             ensemble=ensemble,
@@ -175,6 +181,7 @@ class Segmenter:
             "overlap": self.overlap,
             "window": getattr(self.window, "__name__", type(self.window).__name__),
             "flips": self.flips,
+            "turns": self.turns,
             "scales": list(self.scales),
             "refiner": None if self.refiner is None else repr(self.refiner),
             "precision": self.precision,
@@ -284,7 +291,7 @@ class Segmenter:
         self, image: UInt8[Tensor, "channel height width"]
     ) -> Float[Tensor, "category height width"]:
         if self.ensemble is None or self.ensemble.rule == "mean":
-            scores = self._average(self._probabilities, image)
+            scores = self._average(self._probabilities, image[None])[0]
         else:
             scores = self._raw_score(image)
         if self.ensemble is not None:
@@ -294,12 +301,7 @@ class Segmenter:
     def _raw_score(
         self, image: UInt8[Tensor, "channel height width"]
     ) -> Float[Tensor, "category height width"]:
-        return self._average(self._raw, image)
-
-    def _average(
-        self, score: ScoreBatch, image: UInt8[Tensor, "channel height width"]
-    ) -> Float[Tensor, "category height width"]:
-        return average_views(score, image[None], flips=self.flips, scales=self.scales)[0]
+        return self._average(self._raw, image[None])[0]
 
     def _rank(
         self, images: UInt8[Tensor, "batch channel height width"]
@@ -307,9 +309,14 @@ class Segmenter:
         """Maps whose highest category is the label: logits are enough where nothing is averaged."""
         if self.refiner is not None or self.ensemble is not None:
             return torch.stack([self._score(image) for image in images])
-        if self.flips or self.scales != (1.0,):
-            return average_views(self._probabilities, images, flips=self.flips, scales=self.scales)
+        if self.flips or self.turns or self.scales != (1.0,):
+            return self._average(self._probabilities, images)
         return self._raw(images)
+
+    def _average(
+        self, score: ScoreBatch, images: UInt8[Tensor, "batch channel height width"]
+    ) -> Float[Tensor, "batch category height width"]:
+        return average_views(score, images, flips=self.flips, turns=self.turns, scales=self.scales)
 
     def _probabilities(
         self, images: UInt8[Tensor, "batch channel height width"]

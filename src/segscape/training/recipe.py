@@ -143,6 +143,7 @@ class Prediction(_Part):
 
     Args:
         flips: average over the mirrored image.
+        turns: average over the image turned by 90, 180 and 270 degrees.
         scales: average over these sizes, 1 for the image's own.
         tile: height and width of tiles, None for whole images.
         proposals: score so many object proposals instead of the image, None for the image.
@@ -150,6 +151,7 @@ class Prediction(_Part):
     """
 
     flips: bool = False
+    turns: bool = False
     scales: tuple[Annotated[float, Field(gt=0)], ...] = (1.0,)
     tile: tuple[Positive, Positive] | None = None
     proposals: Positive | None = None

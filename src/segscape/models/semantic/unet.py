@@ -3,11 +3,13 @@
 O. Ronneberger, P. Fischer, T. Brox: U-Net: Convolutional Networks for Biomedical Image
 Segmentation, MICCAI 2015, arXiv:1505.04597.
 
-Differences from the paper: none in the network. The paper gives the sizes of one tile (572 -> 388)
-and says that the border is predicted by mirroring; here any image is mirrored just as far as its
-valid output needs (fig. 2), so that logits of the image's size come out. The paper puts dropout "at
-the end of the contracting path" and gives no rate; the released Caffe file drops one half after
-the fourth and the fifth level, which we do.
+Differences from the paper: none in the network with its four poolings; `levels` makes it shallower
+or deeper. The paper gives the sizes of one tile (572 -> 388) and says that the border is predicted
+by mirroring; here any image is mirrored just as far as its valid output needs (fig. 2), so that
+logits of the image's size come out. The paper puts dropout "at the end of the contracting path" and
+gives no rate; the released Caffe file drops one half after the fourth and the fifth level, here
+after the last two. The paper averages the predictions for seven rotations of an image without
+naming the angles; a `Segmenter` with flips and turns averages the eight symmetries of the square.
 """
 
 import torch
@@ -21,7 +23,7 @@ from segscape.models.outputs import SemanticOutputs
 from segscape.models.semantic_model import SemanticModel
 from segscape.structures import ImageBatch, Taxonomy
 
-LEVELS = 4
+PAPER_LEVELS = 4
 
 
 class TwoConvolutions(nn.Module):
@@ -46,12 +48,12 @@ class UNet(SemanticModel):
         taxonomy: what the outputs mean.
         in_channels: channels the network reads; the paper's microscopy images have one.
         channels: of the first level, doubled by each pooling; 64 in the paper.
-        dropout: chance of dropping an activation after levels 4 and 5, in [0, 1).
+        levels: how many poolings there are, 1 or more; 4 in the paper.
+        dropout: chance of dropping an activation before the last pooling and at the bottom, in
+            [0, 1).
         mean: per channel, of images in [0, 1]; None for ImageNet's.
         std: likewise.
     """
-
-    strides = tuple(2**level for level in range(LEVELS + 1))
 
     def __init__(
         self,
@@ -59,12 +61,14 @@ class UNet(SemanticModel):
         *,
         in_channels: int = 1,
         channels: int = 64,
+        levels: int = PAPER_LEVELS,
         dropout: float = 0.5,
         mean: PerChannel = None,
         std: PerChannel = None,
     ) -> None:
         super().__init__(taxonomy, in_channels=in_channels, mean=mean, std=std)
-        widths = [channels * 2**level for level in range(LEVELS + 1)]
+        self.strides = tuple(2**level for level in range(levels + 1))
+        widths = [channels * stride for stride in self.strides]
         self.contracting = nn.ModuleList(
             TwoConvolutions(before, after)
             for before, after in zip([in_channels, *widths[:-1]], widths, strict=True)
@@ -76,6 +80,7 @@ class UNet(SemanticModel):
             TwoConvolutions(2 * width, width) for width in reversed(widths[:-1])
         )
         self.classifier = nn.Conv2d(channels, len(taxonomy), 1)
+        self.levels = levels
         self.dropout = dropout
         self._initialize()
 
@@ -97,8 +102,8 @@ class UNet(SemanticModel):
         tiles = mirrored_tiles(
             self.normalize(images.pixels),
             images.sizes,
-            margin=context(),
-            tile=(covering_side(height), covering_side(width)),
+            margin=context(self.levels),
+            tile=(covering_side(height, self.levels), covering_side(width, self.levels)),
         )
         outputs = self.score(tiles)
         return SemanticOutputs(outputs.logits[:, :, :height, :width])
@@ -109,9 +114,9 @@ class UNet(SemanticModel):
         copies: list[Tensor] = []
         for level, block in enumerate(self.contracting):
             x = block(x)
-            if level >= LEVELS - 1:
+            if level >= self.levels - 1:
                 x = F.dropout(x, self.dropout, self.training)
-            if level < LEVELS:
+            if level < self.levels:
                 copies.append(x)
                 x = F.max_pool2d(x, 2)
         for up, block in zip(self.up, self.expanding, strict=True):
@@ -121,7 +126,7 @@ class UNet(SemanticModel):
         return SemanticOutputs(self.classifier(x))
 
 
-def context(levels: int = LEVELS) -> int:
+def context(levels: int = PAPER_LEVELS) -> int:
     """Pixels lost at each side of a tile.
 
     >>> context()  # (572 - 388) / 2
@@ -132,7 +137,7 @@ def context(levels: int = LEVELS) -> int:
     return lost // 2
 
 
-def covering_side(output: int, levels: int = LEVELS) -> int:
+def covering_side(output: int, levels: int = PAPER_LEVELS) -> int:
     """The smallest tile side that is even before each pooling and whose output covers `output`.
 
     >>> covering_side(388), covering_side(389), covering_side(1)
@@ -158,11 +163,18 @@ def build_unet_2015(
     *,
     in_channels: Count = 3,
     channels: Count = 64,
+    levels: Count = PAPER_LEVELS,
     dropout: Fraction = 0.5,
     mean: PerChannel = None,
     std: PerChannel = None,
 ) -> UNet:
-    """Build the published network; `channels` are those of its first level."""
+    """Build the published network; `channels` are those of its first level, `levels` poolings."""
     return UNet(
-        taxonomy, in_channels=in_channels, channels=channels, dropout=dropout, mean=mean, std=std
+        taxonomy,
+        in_channels=in_channels,
+        channels=channels,
+        levels=levels,
+        dropout=dropout,
+        mean=mean,
+        std=std,
     )
