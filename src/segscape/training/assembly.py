@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from segscape.datasets.dataset import Dataset
-from segscape.layers.batch_norm import synchronize
+from segscape.layers.batch_norm import freeze, synchronize
 from segscape.models import Architecture, build_model
 from segscape.models.model_files import ORIGINS
 from segscape.models.semantic_model import SemanticModel
@@ -177,6 +177,7 @@ def assemble(recipe: Recipe, fabric: Fabric, sets: Sets, *, is_begun: bool = Fal
             f"training.batch_size {training.batch_size} cannot be shared by {fabric.world_size} "
             "processes: make it a multiple"
         )
+    _refuse_freezing_chance(recipe)
     torch.manual_seed(training.seed)
     model = recipe_model(recipe, sets.train, is_begun=is_begun)
     if recipe.weights is not None and not is_begun:
@@ -186,7 +187,9 @@ def assemble(recipe: Recipe, fabric: Fabric, sets: Sets, *, is_begun: bool = Fal
     if channels_last:
         model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - a gap in torch's stubs
     model.criteria = recipe_losses(recipe, sets.train, fabric.device)
-    if fabric.world_size > 1:
+    if training.freeze_batch_norm:
+        freeze(model)
+    elif fabric.world_size > 1:
         synchronize(model)
     model.train()
     average = None if training.ema is None else WeightAverage(model, training.ema)
@@ -213,6 +216,16 @@ def assemble(recipe: Recipe, fabric: Fabric, sets: Sets, *, is_begun: bool = Fal
         average=average,
         identity=_identity(recipe, sets),
     )
+
+
+def _refuse_freezing_chance(recipe: Recipe) -> None:
+    """Statistics of no images would switch batch normalisation off, not hold it."""
+    origins = [recipe.weights, *(recipe.model.options.get(key) for key in ORIGINS)]
+    if recipe.training.freeze_batch_norm and not any(origins):
+        raise RecipeError(
+            "training.freeze_batch_norm: the network begins at random, with statistics of no "
+            "images: give model.weights or weights to begin with, or leave it out"
+        )
 
 
 def recipe_model(

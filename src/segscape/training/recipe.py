@@ -69,6 +69,8 @@ class Training(_Part):
         precision: `auto` measures which is faster on this machine.
         channels_last: memory layout; `auto` measures.
         ema: decay of the weights' moving average, which is what is evaluated and saved.
+        freeze_batch_norm: batch normalisation keeps the statistics, scales and shifts of the weights
+            it began with, as in fine-tuning with batches too small to normalise by.
         seed: of weights, order, transforms and dropout.
         workers: processes that read images; does not change results.
         early_stopping: stop after this many evaluations without a new best.
@@ -88,6 +90,7 @@ class Training(_Part):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     channels_last: bool | Automatic = "auto"
     ema: Share | None = None
+    freeze_batch_norm: bool = False
     seed: Annotated[int, Field(ge=0)] = 0
     workers: Annotated[int, Field(ge=0)] = 2
     early_stopping: Positive | None = None
