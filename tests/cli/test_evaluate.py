@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from segscape.cli.judged_data import judged_data
+from segscape.cli.judging import open_segmenter
 from segscape.cli.main import main
 from segscape.models import build_model
 from segscape.models.model_files import save_model
@@ -78,6 +79,22 @@ def test_the_recipes_ignored_ids_hold_for_its_folder_under_another_path(made, mo
     assert found["data"]["ignored_ids"] == "9"
     assert found["model"]["flips"] is True
     assert report.exists()
+
+
+def test_the_recipes_overlap_belongs_to_its_tile(made):
+    recipe = Recipe.from_mapping(
+        {
+            "data": {"train": "folder:here"},
+            "model": {"name": "unet"},
+            "training": {"epochs": 1},
+            "prediction": {"tile": [96, 96], "overlap": 32},
+        }
+    )
+    opened = [
+        open_segmenter(made / "run", recipe, None, None, tile, "cpu", "fp32")
+        for tile in (None, (64, 64))
+    ]
+    assert [(one.tile, one.overlap) for one in opened] == [((96, 96), 32), ((64, 64), 8)]
 
 
 def test_another_folder_needs_its_own_ignored_ids(made, capsys):

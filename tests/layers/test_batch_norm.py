@@ -165,7 +165,7 @@ def test_frozen_layers_go_on_dropping():
 
 
 def test_copies_of_frozen_layers_are_frozen():
-    model = copy.deepcopy(freeze(network())).train()
+    model: Any = copy.deepcopy(freeze(network())).train()
     assert not model[1].training
     assert model[0].training
 

@@ -327,7 +327,7 @@ def test_frozen_batch_norms_stay_to_the_bit_over_steps_evaluations_and_a_resume(
 
 
 def test_freezing_statistics_of_no_images_is_refused(tmp_path):
-    with pytest.raises(RecipeError, match="freeze_batch_norm: .* begins at random"):
+    with pytest.raises(RecipeError, match=r"freeze_batch_norm: .* begins at random"):
         train_here(tiny_recipe(freeze_batch_norm=True), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

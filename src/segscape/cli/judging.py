@@ -73,6 +73,8 @@ def open_segmenter(
     return Segmenter.load(
         run,
         tile=None if window is None else Size(*window),
+        # The recipe's overlap belongs to its tile.
+        overlap=usual.overlap if tile is None else None,
         flips=usual.flips if flips is None else flips,
         scales=tuple(scales or usual.scales),
         device=device,

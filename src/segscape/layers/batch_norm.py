@@ -179,7 +179,7 @@ def freeze(module: nn.Module) -> nn.Module:
         if isinstance(norm, FrozenBatchNorm2d):
             norm.training = False
             for parameter in norm.parameters(recurse=False):
-                parameter.requires_grad_(requires_grad=False)
+                parameter.requires_grad = False
     return frozen
 
 

@@ -177,7 +177,6 @@ def assemble(recipe: Recipe, fabric: Fabric, sets: Sets, *, is_begun: bool = Fal
             f"training.batch_size {training.batch_size} cannot be shared by {fabric.world_size} "
             "processes: make it a multiple"
         )
-    _refuse_freezing_chance(recipe)
     torch.manual_seed(training.seed)
     model = recipe_model(recipe, sets.train, is_begun=is_begun)
     if recipe.weights is not None and not is_begun:
@@ -216,16 +215,6 @@ def assemble(recipe: Recipe, fabric: Fabric, sets: Sets, *, is_begun: bool = Fal
         average=average,
         identity=_identity(recipe, sets),
     )
-
-
-def _refuse_freezing_chance(recipe: Recipe) -> None:
-    """Statistics of no images would switch batch normalisation off, not hold it."""
-    origins = [recipe.weights, *(recipe.model.options.get(key) for key in ORIGINS)]
-    if recipe.training.freeze_batch_norm and not any(origins):
-        raise RecipeError(
-            "training.freeze_batch_norm: the network begins at random, with statistics of no "
-            "images: give model.weights or weights to begin with, or leave it out"
-        )
 
 
 def recipe_model(
