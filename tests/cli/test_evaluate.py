@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from segscape.cli.judged_data import judged_data
+from segscape.cli.judging import open_segmenter
 from segscape.cli.main import main
 from segscape.models import build_model
 from segscape.models.model_files import save_model
@@ -105,6 +106,22 @@ def test_what_a_recipe_joins_is_judged_alone_too(made, monkeypatch, capsys):
     assert _run("compare", "run", "other", "--limit", 1, "--json", "joined.json") in (0, None)
     alone, both = json.loads((made / "joined.json").read_text())["runs"]
     assert both["parameters"] == 2 * alone["parameters"]
+
+
+def test_the_recipes_overlap_belongs_to_its_tile(made):
+    recipe = Recipe.from_mapping(
+        {
+            "data": {"train": "folder:here"},
+            "model": {"name": "unet"},
+            "training": {"epochs": 1},
+            "prediction": {"tile": [96, 96], "overlap": 32},
+        }
+    )
+    opened = [
+        open_segmenter(made / "run", recipe, tile=tile, device="cpu", precision="fp32")
+        for tile in (None, (64, 64))
+    ]
+    assert [(one.tile, one.overlap) for one in opened] == [((96, 96), 32), ((64, 64), 8)]
 
 
 def test_another_folder_needs_its_own_ignored_ids(made, capsys):

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from segscape.io.mask_files import read_ids
 from segscape.models import build_model
 from segscape.models.model_files import save_model
 from segscape.structures import Size
+from segscape.training.recipe import Recipe
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +101,31 @@ def test_another_run_joined_with_this_one(run, images, tmp_path):
     assert torch.equal(read_ids(out / "a.png"), segment(image).labels)
     # What is there was made another way.
     assert call(*words) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "tile", "overlap"),
+    [
+        ((), [48, 48], 20),
+        (("--tile", 32, 32), [32, 32], 4),
+        (("--overlap", 6), [48, 48], 6),
+    ],
+)
+def test_the_recipes_overlap_belongs_to_its_tile(run, images, words, tile, overlap):
+    shutil.copytree(run / "model", images / "run/model")
+    recipe = Recipe.from_mapping(
+        {
+            "data": {"train": "folder:here"},
+            "model": {"name": "unet_2015"},
+            "training": {"epochs": 1},
+            "prediction": {"tile": [48, 48], "overlap": 20},
+        }
+    )
+    (images / "run/recipe.yaml").write_text(recipe.to_yaml())
+    out = images / "out"
+    assert call(images / "run", images / "one", "--out", out, "--precision", "fp32", *words) == 0
+    made = json.loads((out / "segscape.json").read_text())["options"]
+    assert (made["tile"], made["overlap"]) == (tile, overlap)
 
 
 def test_a_bad_image_is_one_line_and_exit_code_2(run, images, capsys):

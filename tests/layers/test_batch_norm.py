@@ -8,8 +8,11 @@ from timm.layers.norm_act import BatchNormAct2d
 from torch import nn
 
 from segscape.layers.batch_norm import (
+    FrozenBatchNorm2d,
+    FrozenBatchNormAct2d,
     SynchronizedBatchNorm2d,
     SynchronizedBatchNormAct2d,
+    freeze,
     normalize_pooled,
     synchronize,
 )
@@ -124,8 +127,47 @@ def test_unknown_kinds_are_refused():
     class Strange(nn.BatchNorm2d):
         pass
 
-    with pytest.raises(StructureError, match=r"Strange .* use nn\.BatchNorm2d"):
-        synchronize(nn.Sequential(Strange(3)))
+    for change in (synchronize, freeze):
+        with pytest.raises(StructureError, match=r"Strange .* use nn\.BatchNorm2d"):
+            change(nn.Sequential(Strange(3)))
+
+
+def test_frozen_layers_train_as_they_evaluate():
+    model = network()
+    for _ in range(3):
+        model(images())  # statistics of its own
+    model[5] = nn.BatchNorm2d(5)
+    expected = copy.deepcopy(model).eval()(images())
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    objects = dict(model.named_parameters()) | dict(model.named_buffers())
+    assert freeze(model) is model
+    assert type(model[1]) is FrozenBatchNorm2d
+    assert type(model[4]) is FrozenBatchNormAct2d
+    for _ in range(2):  # a validation lies between
+        model.train()
+        output = model(images())
+        assert torch.equal(output, expected)
+        loss_sum(output).backward()
+        model.eval()
+    after = dict(model.named_parameters()) | dict(model.named_buffers())
+    assert all(after[name] is objects[name] for name in objects)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    learning = {name for name, value in model.named_parameters() if value.grad is not None}
+    assert learning == {"0.weight", "0.bias", "3.weight", "3.bias", "4.act.weight"}
+
+
+def test_frozen_layers_go_on_dropping():
+    layer = BatchNormAct2d(4, drop_layer=nn.Dropout)
+    frozen: Any = freeze(layer).train()
+    assert not frozen.training
+    assert frozen.drop.training
+    assert not frozen.eval().drop.training
+
+
+def test_copies_of_frozen_layers_are_frozen():
+    model: Any = copy.deepcopy(freeze(network())).train()
+    assert not model[1].training
+    assert model[0].training
 
 
 def test_one_value_per_channel_takes_the_running_statistics():

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from tests.support.training_runs import (
     IMAGES,
     assert_same_outcome,
@@ -12,7 +13,7 @@ from tests.support.training_runs import (
     tiny_recipe,
     train_here,
 )
-from torch import Tensor
+from torch import Tensor, nn
 
 from segscape.models.model_files import load_model, read_description
 from segscape.structures import (
@@ -283,6 +284,52 @@ def test_continuing_needs_no_weights_to_begin_with(finished, tmp_path, monkeypat
     shutil.rmtree(theirs)
     train_here(recipe, tmp_path / "run", resume=True)
     assert_same_outcome(tmp_path / "whole", tmp_path / "run")
+
+
+@pytest.mark.parametrize("ema", [None, 0.9])
+def test_frozen_batch_norms_stay_to_the_bit_over_steps_evaluations_and_a_resume(
+    finished, tmp_path, monkeypatch, ema
+):
+    recipe = tiny_recipe(
+        epochs=None, steps=4, ema=ema, freeze_batch_norm=True, checkpoint_seconds=0
+    )
+    recipe = recipe.model_copy(update={"weights": str(finished)})
+    train_here(recipe, tmp_path / "whole")
+    begun = load_model(finished / "model")
+    held = {
+        f"{name}.{part}"
+        for name, module in begun.named_modules()
+        if isinstance(module, nn.BatchNorm2d)
+        for part in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+    }
+    assert held
+    before = begun.state_dict()
+    last = tmp_path / "whole/checkpoints/last"
+    for file in ("model", "average") if ema else ("model",):
+        after = load_file(last / f"{file}.safetensors")
+        changed = {name for name in before if not torch.equal(after[name], before[name])}
+        assert changed == before.keys() - held - {"mean", "std"}
+    moments = {name.split("|")[0] for name in load_file(last / "optimizer.safetensors")}
+    assert moments == before.keys() - held - {"mean", "std"}
+    real = loop.take_step
+
+    def stopped(parts: Any, loader: Any, step: int) -> Any:
+        if step == 3:  # after the first evaluation
+            raise KeyboardInterrupt
+        return real(parts, loader, step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "take_step", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            train_here(recipe, tmp_path / "run")
+    train_here(recipe, tmp_path / "run", resume=True)
+    assert_same_outcome(tmp_path / "whole", tmp_path / "run")
+
+
+def test_freezing_statistics_of_no_images_is_refused(tmp_path):
+    with pytest.raises(RecipeError, match=r"freeze_batch_norm: .* begins at random"):
+        train_here(tiny_recipe(freeze_batch_norm=True), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_weights_of_other_categories_are_said(finished, tmp_path):

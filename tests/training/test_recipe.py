@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from segscape.models import MODELS
+from segscape.ops.class_weights import SEGNET_CAMVID_RELEASE
 from segscape.structures import RecipeError
 from segscape.training.parts import check_recipe
 from segscape.training.recipe import SHIPPED, Recipe, Training, read_recipe
@@ -48,6 +49,41 @@ def test_every_network_has_recipes_for_both_kinds_of_machine():
     on_cores = {model for name, model in trained.items() if name.endswith("_cpu")}
     # The second of three stages alone is of no use.
     assert on_cores == set(MODELS) - {"fcn16s"}
+
+
+def _but_for_network_and_rate(name: str) -> dict[str, object]:
+    recipe = read_recipe(name).model_dump(exclude={"about", "model"})
+    del recipe["optimizer"]["learning_rate"]
+    return recipe
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in SHIPPED if n.startswith("camvid_") and not n.endswith("_paper")]
+)
+def test_networks_on_camvid_differ_in_network_and_rate_alone(name):
+    like = "camvid_unet_cpu" if name.endswith("_cpu") else "camvid_unet"
+    recipe, expected = _but_for_network_and_rate(name), _but_for_network_and_rate(like)
+    if name == "camvid_sliding_window_cpu":  # says why
+        recipe["transforms"] = expected["transforms"]
+    assert recipe == expected
+
+
+def test_later_stages_of_fcn_learn_slower():
+    for stages in (
+        ("camvid_fcn32s", "camvid_fcn16s", "camvid_fcn8s_staged"),
+        ("voc_fcn32s", "voc_fcn16s", "voc_fcn8s"),
+    ):
+        recipes = [read_recipe(name) for name in stages]
+        rates = [recipe.optimizer.options["learning_rate"] for recipe in recipes]
+        assert rates[0] > 9 * rates[1] > 81 * rates[2] > 0
+        for before, recipe in zip(stages, recipes[1:], strict=False):
+            assert recipe.model.options["coarser"] == f"runs/{before}"
+
+
+def test_segnet_takes_the_released_class_weights():
+    for name in ("camvid_segnet_paper", "camvid_segnet_basic_paper"):
+        (loss,) = read_recipe(name).losses
+        assert tuple(loss.options["class_weights"]) == SEGNET_CAMVID_RELEASE
 
 
 def test_python_and_yaml_say_the_same(file):
@@ -125,6 +161,8 @@ def test_overrides(file):
         ("training.precision=bf8", r"training\.precision: got 'bf8', expected 'auto', 'fp32'"),
         ("training.epochs.x=1", r"training\.epochs: leads into the plain value|plain value 3"),
         ("training.epochs", r"'training\.epochs' is not an override: write key=value"),
+        ("prediction={tile: [8, 9], overlap: 5}", r"overlap of at most half its shorter side"),
+        ("prediction.overlap=5", r"prediction: got .*, expected a tile, and an overlap"),
         ("task=semantics", r"task: got 'semantics', expected 'semantic'"),
     ],
 )

@@ -81,6 +81,8 @@ def open_segmenter(
     return Segmenter.load(
         run,
         tile=None if window is None else Size(*window),
+        # The recipe's overlap belongs to its tile.
+        overlap=usual.overlap if tile is None else None,
         flips=usual.flips if flips is None else flips,
         turns=usual.turns if turns is None else turns,
         scales=tuple(scales or usual.scales),

@@ -81,7 +81,8 @@ def predict(
     segmenter = Segmenter.load(
         run,
         tile=None if window is None else Size(*window),
-        overlap=overlap,
+        # The recipe's overlap belongs to its tile.
+        overlap=usual.overlap if overlap is None and tile is None else overlap,
         flips=usual.flips if flips is None else flips,
         turns=usual.turns if turns is None else turns,
         scales=tuple(scales or usual.scales),

@@ -1,11 +1,18 @@
-"""Batch normalisation over the batch of all processes.
+"""Batch normalisation over the batch of all processes, or by statistics that are held.
 
 Ioffe and Szegedy 2015 (arXiv:1502.03167), algorithm 1; Peng et al. 2018, MegDet (arXiv:1711.07240),
 section 3.3, for sharing the statistics.
 
 Differences from the papers: none. torch's `SyncBatchNorm` does the same on CUDA and refuses the
 CPU; this one works on both, so that a training on several processes equals one on one.
+
+Held (`freeze`): the running statistics normalise in training too, and neither they nor scale and
+shift change, as DeepLabv3 freezes its "batch normalization parameters" (arXiv:1706.05587, sec. 4.1)
+and others whose batches are too small to normalise by. Code that only switches the layers to
+evaluation, as that of Light-Weight RefineNet, goes on learning scale and shift.
 """
+
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +21,8 @@ from torch import Tensor, nn
 
 from segscape.ops.processes import process_count, sum_over_processes
 from segscape.structures.errors import StructureError
+
+Frozen = TypeVar("Frozen", bound="FrozenBatchNorm2d")
 
 
 class SynchronizedBatchNorm2d(nn.BatchNorm2d):
@@ -60,8 +69,18 @@ class SynchronizedBatchNorm2d(nn.BatchNorm2d):
         running_variance.lerp_(unbiased.to(running_variance), momentum)
 
 
-class SynchronizedBatchNormAct2d(SynchronizedBatchNorm2d):
-    """The same for timm's `BatchNormAct2d`, which drops and activates in the same module.
+class FrozenBatchNorm2d(nn.BatchNorm2d):
+    """`nn.BatchNorm2d` that normalises by its running statistics in training, too."""
+
+    def train(self: Frozen, mode: bool = True) -> Frozen:
+        """Switch what is inside; the layer itself stays in evaluation mode."""
+        super().train(mode)
+        self.training = False
+        return self
+
+
+class _DropAndActivate(nn.BatchNorm2d):
+    """As timm's `BatchNormAct2d`, which drops and activates in the same module.
 
     Attributes:
         drop: applied after normalisation.
@@ -77,6 +96,14 @@ class SynchronizedBatchNormAct2d(SynchronizedBatchNorm2d):
     ) -> Float[Tensor, "batch channel height width"]:
         """Normalise, scale and shift each channel, drop, activate."""
         return self.act(self.drop(super().forward(input)))
+
+
+class SynchronizedBatchNormAct2d(_DropAndActivate, SynchronizedBatchNorm2d):
+    """`SynchronizedBatchNorm2d` for timm's `BatchNormAct2d`."""
+
+
+class FrozenBatchNormAct2d(_DropAndActivate, FrozenBatchNorm2d):
+    """`FrozenBatchNorm2d` for timm's `BatchNormAct2d`."""
 
 
 def normalize_pooled(
@@ -124,33 +151,73 @@ def synchronize(module: nn.Module) -> nn.Module:
     >>> type(synchronize(network)[1]).__name__
     'SynchronizedBatchNorm2d'
     """
+    return _replaced(module, SynchronizedBatchNorm2d, SynchronizedBatchNormAct2d)
+
+
+def freeze(module: nn.Module) -> nn.Module:
+    """Hold every `BatchNorm2d` of a network: statistics, scales and shifts stay as they are.
+
+    `train()` does not thaw them. Parameters, buffers and their names stay the very same; scales and
+    shifts need no gradient any more. timm's `BatchNormAct2d` is understood; what it drops and
+    activates with goes on as before.
+
+    Args:
+        module: changed in place, with the statistics it is to keep.
+
+    Returns:
+        The network; a new module only where `module` itself is a `BatchNorm2d`.
+
+    Raises:
+        StructureError: for a subclass of `BatchNorm2d` that computes something else.
+
+    >>> network = freeze(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8))).train()
+    >>> network[0].training, network[1].training, network[1].weight.requires_grad
+    (True, False, False)
+    """
+    frozen = _replaced(module, FrozenBatchNorm2d, FrozenBatchNormAct2d)
+    for norm in frozen.modules():
+        if isinstance(norm, FrozenBatchNorm2d):
+            norm.training = False
+            for parameter in norm.parameters(recurse=False):
+                parameter.requires_grad = False
+    return frozen
+
+
+def _replaced(
+    module: nn.Module, plain: type[nn.BatchNorm2d], activating: type[nn.BatchNorm2d]
+) -> nn.Module:
+    """The network with each batch normalisation made one of these two kinds."""
     if isinstance(module, nn.BatchNorm2d):
-        return _synchronized(module)
+        return _remade(module, plain, activating)
     for name, child in module.named_children():
-        replacement = synchronize(child)
+        replacement = _replaced(child, plain, activating)
         if replacement is not child:
             setattr(module, name, replacement)
     return module
 
 
-def _synchronized(norm: nn.BatchNorm2d) -> nn.BatchNorm2d:
-    if isinstance(norm, SynchronizedBatchNorm2d):
+def _remade(
+    norm: nn.BatchNorm2d, plain: type[nn.BatchNorm2d], activating: type[nn.BatchNorm2d]
+) -> nn.BatchNorm2d:
+    if isinstance(norm, plain):
         return norm
     # Here, not above: timm takes a second to import and most trainings have one process.
     from timm.layers.norm_act import BatchNormAct2d
 
     if type(norm) is nn.BatchNorm2d:
-        shared = SynchronizedBatchNorm2d.__new__(SynchronizedBatchNorm2d)
+        kind = plain
     elif type(norm) is BatchNormAct2d:
-        shared = SynchronizedBatchNormAct2d.__new__(SynchronizedBatchNormAct2d)
+        kind = activating
     else:
         raise StructureError(
-            f"{type(norm).__name__} is a batch normalisation of its own kind whose statistics "
-            "cannot be shared: use nn.BatchNorm2d or train with one process"
+            f"{type(norm).__name__} is a batch normalisation of its own kind, which can neither "
+            "share its statistics nor hold them: use nn.BatchNorm2d, or train with one process and "
+            "without training.freeze_batch_norm"
         )
+    remade = kind.__new__(kind)
     # All that a module is: parameters, buffers, children, hooks and options, each the same object.
-    shared.__dict__ = norm.__dict__
-    return shared
+    remade.__dict__ = norm.__dict__
+    return remade
 
 
 def _global_statistics(

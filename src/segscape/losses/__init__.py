@@ -32,8 +32,10 @@ LOSSES: dict[str, LossFunction] = {
     "tversky": tversky,
 }
 
-# One logit for the foreground, label 1, against label 0: for networks with a single output, and for
-# the masks of objects.
+# One logit for the foreground, label 1, against label 0: functions to call from Python, for masks
+# of objects and networks with a single output. Recipes do not choose from them: every network of
+# MODELS scores each category, so both of two, and the losses above are for that. A pair of logits
+# is a single one by `logits[:, 1:] - logits[:, :1]`.
 BINARY_LOSSES: dict[str, LossFunction] = {
     "binary_cross_entropy": binary_cross_entropy,
     "binary_dice": binary_dice,

@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from segscape.datasets.dataset import Dataset
-from segscape.layers.batch_norm import synchronize
+from segscape.layers.batch_norm import freeze, synchronize
 from segscape.models import Architecture, build_model
 from segscape.models.model_files import ORIGINS
 from segscape.models.semantic_model import SemanticModel
@@ -186,7 +186,9 @@ def assemble(recipe: Recipe, fabric: Fabric, sets: Sets, *, is_begun: bool = Fal
     if channels_last:
         model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - a gap in torch's stubs
     model.criteria = recipe_losses(recipe, sets.train, fabric.device)
-    if fabric.world_size > 1:
+    if training.freeze_batch_norm:
+        freeze(model)
+    elif fabric.world_size > 1:
         synchronize(model)
     model.train()
     average = None if training.ema is None else WeightAverage(model, training.ema)

@@ -12,6 +12,7 @@ from torch import Tensor
 from segscape.datasets.dataset import Dataset
 from segscape.losses import LOSSES
 from segscape.models import MODELS
+from segscape.models.model_files import ORIGINS
 from segscape.models.semantic_model import WeightedLoss
 from segscape.ops.class_weights import RULES, class_weights
 from segscape.structures import LabelMap, RecipeError, SegscapeError
@@ -31,9 +32,10 @@ def check_recipe(recipe: Recipe) -> None:
     """Refuse names and options that no table knows, before anything is opened or written.
 
     Raises:
-        SegscapeError: naming the key path and the nearest known name.
+        SegscapeError: naming the key path and the nearest known name or the cure.
     """
     look_up("model", recipe.model.name, MODELS)
+    _refuse_freezing_chance(recipe)
     recipe_transforms(recipe)
     recipe_optimizer(recipe)
     recipe_schedule(recipe)
@@ -121,6 +123,16 @@ def label_counts(
             pixels += found
             image_pixels += torch.where(found > 0, size, 0)
     return pixels, image_pixels
+
+
+def _refuse_freezing_chance(recipe: Recipe) -> None:
+    """Statistics of no images would switch batch normalisation off, not hold it."""
+    origins = [recipe.weights, *(recipe.model.options.get(key) for key in ORIGINS)]
+    if recipe.training.freeze_batch_norm and not any(origins):
+        raise RecipeError(
+            "training.freeze_batch_norm: the network begins at random, with statistics of no "
+            "images: give model.weights or weights to begin with, or leave it out"
+        )
 
 
 def _checked_loss(path: str, entry: LossEntry) -> dict[str, Any]:

@@ -70,6 +70,8 @@ class Training(_Part):
         precision: `auto` measures which is faster on this machine.
         channels_last: memory layout; `auto` measures.
         ema: decay of the weights' moving average, which is what is evaluated and saved.
+        freeze_batch_norm: batch normalisation keeps the statistics, scales and shifts of the
+            weights it began with, as in fine-tuning with batches too small to normalise by.
         seed: of weights, order, transforms and dropout.
         workers: processes that read images; does not change results.
         early_stopping: stop after this many evaluations without a new best.
@@ -89,6 +91,7 @@ class Training(_Part):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     channels_last: bool | Automatic = "auto"
     ema: Share | None = None
+    freeze_batch_norm: bool = False
     seed: Annotated[int, Field(ge=0)] = 0
     workers: Annotated[int, Field(ge=0)] = 2
     early_stopping: Positive | None = None
@@ -146,6 +149,7 @@ class Prediction(_Part):
         turns: average over the image turned by 90, 180 and 270 degrees.
         scales: average over these sizes, 1 for the image's own.
         tile: height and width of tiles, None for whole images.
+        overlap: pixels that tiles share, None for an eighth of the shorter side.
         proposals: score so many object proposals instead of the image, None for the image.
         ensemble: other runs whose scores are joined with this one's.
     """
@@ -154,8 +158,15 @@ class Prediction(_Part):
     turns: bool = False
     scales: tuple[Annotated[float, Field(gt=0)], ...] = (1.0,)
     tile: tuple[Positive, Positive] | None = None
+    overlap: Annotated[int, Field(ge=0)] | None = None
     proposals: Positive | None = None
     ensemble: EnsembleEntry | None = None
+
+    @model_validator(mode="after")
+    def _at_most_half(self) -> "Prediction":
+        if self.overlap is not None and (self.tile is None or 2 * self.overlap > min(self.tile)):
+            raise ValueError("a tile, and an overlap of at most half its shorter side")
+        return self
 
     @model_validator(mode="after")
     def _whole_images(self) -> "Prediction":

@@ -10,7 +10,7 @@ Differences from the paper:
   weight 3 to 6, 30 to 100 pixels and 3 to 6 levels of colour in 0..255, searched on validation
   images. Released with ResNet-101: 3 and 1 pixel; 4, 67 pixels and 3 levels.
 - Logits are enlarged to the labels' size in training too; the paper shrinks the labels eight times.
-- Batch normalisation of the residual network learns as in any training; the authors freeze it.
+- The authors freeze the residual network's batch normalisation: a recipe's freeze_batch_norm does.
 - Input: red, green, blue, normalised as for the public weights; the released code feeds blue,
   green, red in 0..255 minus their mean.
 - On VGG16 only the convolutions begin from public weights; fc6 and fc7 begin random.
