@@ -9,6 +9,7 @@ padded U-Net.
 import argparse
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -25,6 +26,7 @@ from segscape.structures import Taxonomy
 from segscape.training.hardware import choose
 
 MEBIBYTE = 2**20
+LIBRARIES = ("timm", "torchvision", "segmentation_models_pytorch")
 TIMES = 3
 UNET = Pair(
     "U-Net ResNet-34, smp", "unet", {"encoder": "resnet34"}, smp_network("Unet", "resnet34"), False
@@ -57,15 +59,15 @@ class Peaks:
 
 def run(models: tuple[str, ...] = ()) -> list[Peaks]:
     """Measure all pairs, or those of the models that are named."""
-    libraries = {of: _peak("nothing", of) for of in ("ours", "peer")}
+    libraries = _peak("nothing", "ours")
     found: list[Peaks] = []
     for pair in (UNET, *PAIRS):
         if models and pair.model not in models:
             continue
         for work in ("predict", "step"):
-            peer = _peak(work, "peer", pair.name) - libraries["peer"]
+            peer = _peak(work, "peer", pair.name) - libraries
             for precision in ("auto", "fp32"):
-                ours = _peak(work, "ours", pair.name, precision) - libraries["ours"]
+                ours = _peak(work, "ours", pair.name, precision) - libraries
                 found.append(Peaks(f"{pair.name} {work} ({precision})", ours, peer))
                 print(found[-1].row(), flush=True)
     return found
@@ -77,9 +79,8 @@ def _peak(*arguments: str) -> int:
 
 def do(work: str, of: str, name: str = "", precision: Any = "auto") -> None:
     """The measured work: "predict" at 512 x 512 or "step" at 4 x 256 x 256, of "ours" or "peer"."""
-    if of == "peer":
-        import segmentation_models_pytorch  # noqa: F401 # pyright: ignore[reportUnusedImport] - its memory counts as the libraries'
-        import torchvision  # noqa: F401 # pyright: ignore[reportUnusedImport]
+    for library in LIBRARIES:  # which both load on demand
+        import_module(library)
     if work == "nothing":
         return
     pair = next(pair for pair in (UNET, *PAIRS) if pair.name == name)

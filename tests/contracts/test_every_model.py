@@ -136,6 +136,16 @@ def test_prepared_for_prediction_it_computes_the_same(model: Any):
     torch.testing.assert_close(found, expected, atol=1e-4 * float(expected.abs().max()), rtol=1e-4)
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_prepared_it_does_not_see_what_the_given_one_learns_later(model: Any, precision: Any):
+    kept = prepared(model, torch.device("cpu"), precision)
+    before = [tensor.clone() for tensor in kept.state_dict().values()]
+    with torch.no_grad():
+        for tensor in model.state_dict().values():
+            tensor.add_(1)
+    assert all(map(torch.equal, before, kept.state_dict().values()))
+
+
 def test_bf16_autocast_moves_few_labels(model: Any):
     batch = noise_batch((48, 48))
     full = logits_of(model, batch)

@@ -2,11 +2,12 @@
 
 import platform
 import resource
+from pathlib import Path
 
 import pytest
 import torch
 
-from segscape.ops.allocator import keep_freed_memory
+from segscape.ops.allocator import keep_freed_memory, return_freed_memory
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's malloc only")
@@ -20,3 +21,17 @@ def test_large_blocks_come_back_without_new_pages():
         torch.ones(block, dtype=torch.uint8)
     pages = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
     assert pages < block // resource.getpagesize()  # eight times as many without
+
+
+@pytest.mark.skipif(platform.system() != "Linux", reason="reads /proc")
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's malloc only")
+def test_freed_memory_goes_back():
+    def held() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+    keep_freed_memory()
+    block = 64 * 2**20
+    torch.ones(block, dtype=torch.uint8)
+    before = held()
+    assert return_freed_memory()
+    assert held() < before - block // 2

@@ -2,6 +2,8 @@
 
 import copy
 import hashlib
+from collections.abc import Iterator
+from itertools import chain
 from typing import Literal
 
 import torch
@@ -10,6 +12,7 @@ from torch import nn
 from segscape.inference.fusion import fuse_batch_norms
 from segscape.inference.precision import store_kernels
 from segscape.models.semantic_model import SemanticModel
+from segscape.ops.allocator import return_freed_memory
 from segscape.structures import ImageBatch, Size, StructureError
 
 # The coarsest stride of common encoders.
@@ -20,7 +23,8 @@ def prepared(
     model: SemanticModel, device: torch.device, precision: Literal["fp32", "bf16"]
 ) -> SemanticModel:
     """A copy in evaluation mode: normalisations folded, kernels in their precision and layout."""
-    model = copy.deepcopy(model).eval().requires_grad_(False).to(device)
+    given = {tensor.data_ptr() for tensor in _tensors(model)}
+    model = _sharing_copy(model).eval().requires_grad_(False).to(device)
     side = 2 * STRIDE
     generator = torch.Generator().manual_seed(0)
     example = torch.rand(1, model.in_channels, side, side, generator=generator).to(device)
@@ -31,7 +35,24 @@ def prepared(
     for module in model.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             module.to(memory_format=torch.channels_last)
+    for tensor in _tensors(model):
+        if tensor.data_ptr() in given:
+            tensor.data = tensor.data.clone()
+    return_freed_memory()
     return model
+
+
+def _sharing_copy(model: SemanticModel) -> SemanticModel:
+    """A copy whose weights and statistics lie in the same memory: most will be replaced."""
+    shared: dict[int, object] = {}
+    for tensor in _tensors(model):
+        alias = tensor.detach()
+        shared[id(tensor)] = nn.Parameter(alias) if isinstance(tensor, nn.Parameter) else alias
+    return copy.deepcopy(model, shared)
+
+
+def _tensors(model: SemanticModel) -> Iterator[torch.Tensor]:
+    return chain(model.parameters(), model.buffers())
 
 
 def resolve_device(wanted: str | torch.device) -> torch.device:

@@ -1,4 +1,4 @@
-"""The C library's memory, kept between steps."""
+"""The C library's memory: kept between steps, or given back."""
 
 import ctypes
 
@@ -21,3 +21,16 @@ def keep_freed_memory() -> bool:
     except (AttributeError, OSError, TypeError):
         return False
     return bool(mallopt(_MMAP_THRESHOLD, _TWO_GIB)) and bool(mallopt(_TRIM_THRESHOLD, _TWO_GIB))
+
+
+def return_freed_memory() -> bool:
+    """Give what this process has freed back to the system: much of it, after work on many weights.
+
+    Returns:
+        Whether the C library understood; on another than glibc nothing happens.
+    """
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (AttributeError, OSError, TypeError):
+        return False
+    return True
