@@ -120,12 +120,13 @@ class TimmEncoder(nn.Module):
         tensors = _timm_names(self.name, read_weights(path))
         wanted = self.backbone.state_dict()
         # The wrappers of timm rename: model.x for x, or layer_0.x for layer.0.x.
-        renamed: dict[str, Tensor] = {}
+        renamed = dict(tensors)
         for key, tensor in tensors.items():
             for spelling in (key, f"model.{key}", key.replace(".", "_", 1)):
                 if spelling in wanted:
                     renamed[spelling] = tensor
-        load_by_name(self.backbone, renamed, source=f"weights file {path}")
+        network = self.name.split(".")[0]
+        load_by_name(self.backbone, renamed, source=f"weights file {path}", network=network)
 
 
 def _build(
