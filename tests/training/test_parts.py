@@ -143,6 +143,12 @@ def test_every_option_of_every_entry_is_refused_under_its_key_path(path, name, o
 @pytest.mark.parametrize(
     ("path", "entry", "message"),
     [
+        ("model", {"name": "unet", "encodr": "x"}, "model 'unet' has no option 'encodr': did you"),
+        (
+            "model",
+            {"name": "pspnet", "output_stride": 3},
+            "model 'pspnet', option 'output_stride': ",
+        ),
         ("losses.0", {"name": "focal", "gamma": -1}, "losses.0.gamma: focal: gamma -1.0 is neg"),
         ("losses.0", {"name": "dice", "weight": -1}, "losses.0.weight: got -1, expected"),
         (

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from segscape.encoders.dilation import dilate
+from segscape.encoders.mix_transformer import SIZES as MIX_TRANSFORMERS
 from segscape.encoders.weight_files import load_by_name, read_weights
 from segscape.structures import CheckpointError, RecipeError
 
@@ -105,8 +106,11 @@ class TimmEncoder(nn.Module):
     def _refuse_unknown(name: str, output_stride: int) -> None:
         import timm
 
-        if not timm.is_model(name.split(".")[0]):
-            near = get_close_matches(name.split(".")[0], timm.list_models(), n=3)
+        plain = name.split(".")[0]
+        if not timm.is_model(plain):
+            known = [*timm.list_models(), *MIX_TRANSFORMERS]
+            begun = [one for one in known if plain and one.startswith(plain)]
+            near = begun[:3] or get_close_matches(plain, known, n=3)
             raise RecipeError(
                 f"no encoder is named '{name}'"
                 + (f": did you mean {' or '.join(near)}?" if near else ": see timm.list_models()")

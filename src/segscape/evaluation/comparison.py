@@ -15,7 +15,7 @@ from segscape.evaluation.evaluation import Evaluation, Fact
 from segscape.evaluation.examples import LONGEST_SIDE
 from segscape.metrics.bootstrap import FEWEST_IMAGES
 from segscape.metrics.paired import PairedDifference, paired_difference
-from segscape.structures import LabelMap, StructureError, Taxonomy
+from segscape.structures import CheckpointError, LabelMap, StructureError, Taxonomy
 from segscape.visualize.figures import smaller, smaller_labels
 
 
@@ -153,7 +153,10 @@ def compare(
         twice = next(name for name in names if names.count(name) > 1)
         raise StructureError(f"compare got one run twice, {twice}: name each once")
     for entrant in entrants:  # before the first one has worked for an hour
-        CategoryOrder(entrant.taxonomy, dataset.taxonomy)
+        try:
+            CategoryOrder(entrant.taxonomy, dataset.taxonomy)
+        except CheckpointError as error:
+            raise CheckpointError(f"run {entrant.name}: {error}") from error
     count = len(dataset) if limit is None else min(limit, len(dataset))
     standings: list[Standing] = []
     for place, entrant in enumerate(entrants):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from segscape.datasets.dataset import Dataset
 from segscape.losses import LOSSES
-from segscape.models import MODELS
+from segscape.models import MODELS, option_values
 from segscape.models.semantic_model import WeightedLoss
 from segscape.ops.class_weights import RULES, class_weights
 from segscape.ops.processes import alone
@@ -35,6 +35,7 @@ def check_recipe(recipe: Recipe) -> None:
         SegscapeError: naming the key path and the nearest known name.
     """
     look_up("model", recipe.model.name, MODELS)
+    option_values(recipe.model.name, recipe.model.options)
     recipe_transforms(recipe)
     recipe_optimizer(recipe)
     recipe_schedule(recipe)
