@@ -145,8 +145,12 @@ def test_missing_parts_and_unreadable_files(tmp_path):
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(RecipeError, match="cannot be read as text"):
         read_recipe(path)
-    with pytest.raises(RecipeError, match="did you mean 'camvid_unet'"):
+    with pytest.raises(RecipeError, match=r"neither a file nor .* did you mean 'camvid_unet'"):
         read_recipe("camvid_unett")
+    with pytest.raises(RecipeError, match=r"nope/recipe does not exist: name a recipe file, a run"):
+        read_recipe(tmp_path / "nope" / "recipe")
+    with pytest.raises(RecipeError, match=r"recipe\.yaml does not exist: name a recipe file"):
+        read_recipe(tmp_path)
 
 
 def test_steps_and_evaluations():
