@@ -6,6 +6,7 @@ Reference: R. Wightman, PyTorch Image Models, 2019, doi:10.5281/zenodo.4414861.
 import inspect
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
@@ -62,7 +63,7 @@ class TimmEncoder(nn.Module):
         super().__init__()
         self.name = name
         self._refuse_unknown(name, output_stride)
-        self.backbone, self._size_multiple = _build(
+        self.backbone, self._reads = _build(
             name, in_channels, output_stride, depth, download=weights == "download"
         )
         info: Any = self.backbone.feature_info
@@ -84,7 +85,7 @@ class TimmEncoder(nn.Module):
     @property
     def size_multiple(self) -> int:
         """Height and width of the input must be multiples of this."""
-        return self._size_multiple
+        return self._reads.multiple
 
     def forward(
         self, pixels: Float[Tensor, "batch channel height width"]
@@ -93,6 +94,8 @@ class TimmEncoder(nn.Module):
         height, width = pixels.shape[2:]
         maps: list[Tensor] = []
         features = self.backbone(pixels)
+        if self._reads.is_exact:  # an exported program is for any size: nothing may ask for it
+            return list(features)
         for feature, channels, stride in zip(features, self.channels, self.strides, strict=True):
             size = (height // stride, width // stride)
             aligned = _channel_first(feature, channels, size)
@@ -133,9 +136,22 @@ class TimmEncoder(nn.Module):
         load_by_name(self.backbone, renamed, source=f"weights file {path}", network=network)
 
 
+@dataclass(frozen=True)
+class _Reads:
+    """What a backbone reads and gives.
+
+    Args:
+        multiple: height and width of images must be multiples of this.
+        is_exact: whether its maps come channel first and of sides height / stride.
+    """
+
+    multiple: int
+    is_exact: bool
+
+
 def _build(
     name: str, in_channels: int, output_stride: int, depth: int | None, *, download: bool
-) -> tuple[nn.Module, int]:
+) -> tuple[nn.Module, _Reads]:
     """Build the backbone with the options it needs, and find out which sizes it reads."""
     import timm
 
@@ -168,9 +184,9 @@ def _build(
                     f"({_first_line(error)}): give a local file as weights=PATH"
                 ) from error
             raise RecipeError(f"encoder '{name}' cannot be built: {_first_line(error)}") from error
-        multiple = _size_multiple(backbone, in_channels, output_stride)
-        if multiple is not None:
-            return backbone, multiple
+        reads = _tried(backbone, in_channels, output_stride)
+        if reads is not None:
+            return backbone, reads
     raise RecipeError(
         f"encoder '{name}' does not return maps for images of any size"
         + (f" ({reason})" if reason else "")
@@ -180,15 +196,15 @@ def _build(
 
 def _build_dilated(
     name: str, in_channels: int, output_stride: int, depth: int | None, *, download: bool
-) -> tuple[nn.Module, int]:
+) -> tuple[nn.Module, _Reads]:
     """Dilate a backbone for which timm has no `output_stride`."""
     backbone, _ = _build(name, in_channels, 32, depth, download=download)
     try:
         dilate(backbone, output_stride=output_stride, in_channels=in_channels)
     except RecipeError as error:
         raise RecipeError(f"encoder '{name}': {error}") from error
-    multiple = _size_multiple(backbone, in_channels, output_stride)
-    return backbone, multiple or output_stride
+    reads = _tried(backbone, in_channels, output_stride)
+    return backbone, reads or _Reads(output_stride, is_exact=False)
 
 
 def _finest(name: str, depth: int) -> tuple[int, ...]:
@@ -206,7 +222,7 @@ def _finest(name: str, depth: int) -> tuple[int, ...]:
     return available[:depth]
 
 
-def _size_multiple(backbone: Any, in_channels: int, output_stride: int) -> int | None:  # noqa: ANN401 - timm's
+def _tried(backbone: Any, in_channels: int, output_stride: int) -> _Reads | None:  # noqa: ANN401 - timm's
     """The smallest multiple of the coarsest stride that the backbone reads, by trying.
 
     Two sizes that are not square are tried, so that a backbone fixed to one size is found out.
@@ -219,15 +235,18 @@ def _size_multiple(backbone: Any, in_channels: int, output_stride: int) -> int |
     found = None
     for factor in _SIDES:
         side = stride * factor
+        is_exact = True
         try:
             with torch.no_grad():
                 for height, width in ((side, 2 * side), (2 * side, side)):
                     features = backbone(torch.zeros(1, in_channels, height, width))
                     for feature, count, step in zip(features, channels, strides, strict=True):
-                        _channel_first(feature, count, (height // step, width // step))
+                        size = (height // step, width // step)
+                        _channel_first(feature, count, size)
+                        is_exact &= tuple(feature.shape[1:]) == (count, *size)
         except (AssertionError, RuntimeError, ValueError):
             continue
-        found = side
+        found = _Reads(side, is_exact)
         break
     backbone.train(was_training)
     return found
