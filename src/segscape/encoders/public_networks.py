@@ -16,7 +16,7 @@ _STRAIGHT = {
     (16, 3): "vgg19",
 }
 # By the blocks of the four stages, and whether blocks have three convolutions.
-_RESIDUAL = {
+_RESIDUAL: dict[tuple[tuple[int, ...], bool], str] = {
     ((2, 2, 2, 2), False): "resnet18",
     ((3, 4, 6, 3), False): "resnet34",
     ((3, 4, 6, 3), True): "resnet50",
