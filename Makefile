@@ -6,7 +6,7 @@ WORKERS ?= 2
 # Tests share the cores already: threads within them would only wait for one another.
 ONE_THREAD := OMP_NUM_THREADS=1
 
-.PHONY: demo test test-slow check format bench setup clean
+.PHONY: demo test test-slow check format bench fields setup clean
 
 setup: $(READY)
 
@@ -41,6 +41,11 @@ format: $(READY)
 bench: $(READY)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m benchmarks
+
+# What `segscape models` says each network sees; a test fails where it is no longer true.
+fields: $(READY)
+	$(BIN)/python -m segscape.models.receptive_field > receptive_fields.json
+	mv receptive_fields.json src/segscape/models/receptive_fields.json
 
 clean:
 	rm -rf .venv runs

@@ -46,6 +46,7 @@ def test_two_runs_side_by_side(place, tmp_path, capsys):
     assert compare(place, place / "[narrow]", place / "wide", *words) == 0
     said = capsys.readouterr().out
     assert "[narrow]" in said
+    assert "no intervals: 3 images are too few to draw from, 5 are the least" in said
     assert all(len(line) <= 80 for line in said.splitlines() if str(tmp_path) not in line)
     found = json.loads(numbers.read_text())
     assert found["reference"] == "[narrow]"

@@ -74,6 +74,13 @@ def test_wrong_words_are_one_line_and_leave_nothing(recipe_file, tmp_path, capsy
     assert not (tmp_path / "run").exists()
 
 
+def test_wrong_options_are_refused_before_the_data_are_examined(recipe_file, tmp_path, capsys):
+    words = ["data.train=folder:/nowhere", "losses=[{name: focal, gamma: -1}]"]
+    code, _, error = _run(capsys, "train", recipe_file, *words, "--out", tmp_path / "run")
+    assert code == 2
+    assert error.startswith("segscape: losses.0.gamma: focal: gamma -1.0 is negative")
+
+
 def test_sick_data_are_refused_before_training(recipe_file, tmp_path, capsys):
     mask = tmp_path / "data/train/masks/train0.png"
     save(mask, striped_mask(ids=(0, 1, 77)))

@@ -124,9 +124,23 @@ def test_weights_for_colour_serve_grey_images(tmp_path: Path):
         )
 
 
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("resnett18", "resnet18"),
+        ("mobilenetv3", "mobilenetv3_"),
+        ("mit_b9", "mit_b"),
+        ("zzzzzz", r"see timm\.list_models"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_near_ones(name: str, near: str):
+    with pytest.raises(RecipeError, match=f"no encoder is named '{name}'.*{near}"):
+        build(name)
+
+
 def test_weights_of_another_backbone_are_refused(tmp_path: Path):
     save_file(timm.create_model("resnet18").state_dict(), tmp_path / "w.safetensors")
-    with pytest.raises(CheckpointError, match=r"w\.safetensors.*missing.*layer1\.2") as caught:
+    with pytest.raises(CheckpointError, match=r"w\.safetensors.*of resnet18, expected") as caught:
         build("resnet34", weights=tmp_path / "w.safetensors")
     assert "\n" not in str(caught.value)
 

@@ -1,4 +1,5 @@
 import json
+import time
 
 import pytest
 import torch
@@ -106,6 +107,36 @@ def test_what_cannot_be_compared_is_refused(truths, dataset):
         compare([one, entrant("a", truths)], dataset)
     other = Taxonomy.from_names(["x", "y", "z"])
     opened.clear()
-    with pytest.raises(CheckpointError, match="different categories"):
+    with pytest.raises(CheckpointError, match=r"run b: .* different categories"):
         compare([one, entrant("b", truths, other)], dataset)
     assert opened == []
+
+
+def test_few_images_have_no_interval_and_it_is_said_why(truths, dataset, found):
+    wrong = [1 - truth for truth in truths]
+    few = compare([entrant("a", truths), entrant("b", wrong)], dataset, limit=3)
+    assert few.standings[0].evaluation.intervals is None
+    assert few.why_no_intervals == (
+        "no intervals: 3 images are too few to draw from, 5 are the least"
+    )
+    words = " ".join(_Page(render(few, title="x")).words)
+    assert "No intervals: 3 images are too few" in words
+    assert "None" not in words
+    assert "nan" not in words.split()
+    assert found.why_no_intervals == ""
+    assert "No intervals" not in " ".join(_Page(render(found, title="x")).words)
+
+
+def test_the_first_call_is_not_timed(truths, dataset):
+    class Cold(TableSegmenter):
+        warm = False
+
+        def __call__(self, image):
+            if not self.warm:
+                time.sleep(0.3)
+            self.warm = True
+            return super().__call__(image)
+
+    cold = Entrant("b", lambda: Cold(TAXONOMY, truths), TAXONOMY, "unet")
+    both = compare([entrant("a", truths), cold], dataset, limit=1, examples=0)
+    assert both.standings[1].evaluation.speed.mean_seconds < 0.15

@@ -1,7 +1,5 @@
-from collections.abc import Iterator
 from typing import Any
 
-import jaxtyping
 import pytest
 import torch
 import torch.nn.functional as F
@@ -67,14 +65,6 @@ def test_one_step_gives_the_same_bits_twice():
         module(x).square().sum().backward()
         gradients.append([one.grad.clone() for one in module.parameters() if one.grad is not None])
     assert all(torch.equal(*pair) for pair in zip(*gradients, strict=True))
-
-
-@pytest.fixture
-def sizes_may_be_symbols() -> Iterator[None]:
-    """While a network is traced its sizes are symbols, which the checker takes for no integers."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.mark.usefixtures("sizes_may_be_symbols")

@@ -125,3 +125,14 @@ def test_json_has_no_nan():
     truths = [torch.zeros(4, 4, dtype=torch.uint8)] * 2
     found = paired_difference(scored(truths, truths), scored(truths, truths))
     assert json.loads(json.dumps(found.to_json(), allow_nan=False))["class_iou"] == [0, None, None]
+
+
+@pytest.mark.parametrize(("images", "drawn"), [(1, False), (4, False), (5, True)])
+def test_few_images_have_no_interval(images, drawn):
+    truths = truths_of(images)
+    found = paired_difference(scored(truths, noisy(truths, 0.2, 1)), scored(truths, truths))
+    plain = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    bounds = [plain["miou_interval"], *plain["class_iou_intervals"]]
+    assert all((one["low"] is not None) == (one["high"] is not None) == drawn for one in bounds)
+    assert found.miou < 0
+    assert 0 < found.p_value <= 1

@@ -17,7 +17,7 @@ from segscape.structures import CheckpointError, RecipeError
         ("unet", {"encoder": "resnet1"}, "did you mean .*resnet"),
         ("unet", {"encoder": 3}, "'encoder': got 3"),
         ("unet", {"in_channels": 0}, "'in_channels': got 0"),
-        ("unet", {"output_stride": 7}, "'output_stride': got 7"),
+        ("unet", {"output_stride": 7}, "'output_stride': got 7, expected 8, 16 or 32"),
         ("unet_2015", {"dropout": 1.0}, "'dropout': got 1.0"),
         ("fcn8s", {"upsampling": "melted"}, "'upsampling': got 'melted'"),
         ("fcn32s", {"taxonomy": 3}, "no option 'taxonomy'"),

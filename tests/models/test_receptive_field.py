@@ -4,9 +4,17 @@ import pytest
 import torch
 from tests.support.small_models import TAXONOMY
 
-from segscape.models import build_model
-from segscape.models.receptive_field import logits_of, model_receptive_field
+from segscape.models import MODELS, build_model
+from segscape.models.receptive_field import (
+    default_field_sides,
+    logits_of,
+    model_receptive_field,
+    trace_default,
+)
 from segscape.ops.receptive_field import Layer, effective_receptive_field, receptive_field
+
+# Traced in half a second; the others only in the slow tests.
+QUICK = ("sliding_window", "fcn_resnet", "segnet_basic", "deeplab_largefov", "pspnet", "segnet")
 
 
 def meta(name: str, options: dict[str, object]) -> Any:
@@ -40,6 +48,46 @@ def test_a_unet_of_the_paper_reads_what_its_layers_say(levels: int):
     field = model_receptive_field(meta("unet_2015", {"channels": 1, "levels": levels}))
     assert field is not None
     assert field.size == receptive_field(way).size
+
+
+def test_deeplab_reads_what_its_layers_say():
+    """The first version; its zeros in the interpolation between points read nothing."""
+    levels = [(2, 2, 1), (2, 2, 1), (3, 2, 1), (3, 1, 1), (3, 1, 2)]  # layers, stride, rate
+    way: list[Layer] = []
+    for layers, stride, rate in levels:
+        way += [Layer(3, padding=rate, dilation=rate)] * layers
+        way += [Layer(3, stride, padding=1)]
+    way += [Layer(3, padding=1), Layer(3, padding=12, dilation=12)]
+    # A pixel between two scores reads both, 8 pixels apart.
+    side = receptive_field(way).size + 8
+    field = model_receptive_field(meta("deeplab_largefov", {"hidden_channels": 2}))
+    assert field is not None
+    assert (field.size, field.center) == (side, 0)
+
+
+def test_deconvnet_reads_what_its_layers_say():
+    levels = (2, 2, 3, 3, 3)
+    way = [one for count in levels for one in (*[Layer(3, padding=1)] * count, Layer(2, 2))]
+    way += [Layer(7), Layer(1), Layer(7, transposed=True)]
+    for count in reversed(levels):
+        way += [Layer(2, 2, transposed=True), *[Layer(3, padding=1)] * count]
+    assert default_field_sides()["deconvnet"] == receptive_field(way).size
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
+        for name in default_field_sides()
+    ],
+)
+def test_what_is_kept_is_what_tracing_finds(name: str):
+    found = trace_default(name)
+    assert default_field_sides()[name] == found, "make fields writes what tracing finds"
+
+
+def test_every_network_is_kept():
+    assert list(default_field_sides()) == list(MODELS)
 
 
 def test_training_has_no_field_of_its_own():

@@ -80,3 +80,25 @@ def test_maps_kept_once_are_added_and_enlarged_as_others():
     expected = torch.zeros(12, 14, dtype=torch.bool)
     expected[0:8, 0:10] = True  # two pixels each way around (1, 2), doubled
     assert torch.equal(found.isnan(), expected.expand(1, 5, -1, -1))
+
+
+@pytest.mark.parametrize("matrix_first", [False, True])
+def test_zeros_of_a_matrix_read_nothing(matrix_first: bool):
+    """As interpolation between points: 0 times what is not a number is not one, but reads none."""
+    matrix = torch.tensor([[0.5, 0.5, 0.0], [0.0, 0.0, 2.0], [0.0, 0.0, 0.0]])
+    pixels = torch.zeros(1, 2, 3, 3)
+    pixels[0, 1, 1, 1] = torch.nan
+    with Taint():
+        found = (matrix @ pixels if matrix_first else pixels @ matrix).isnan()
+    expected = torch.zeros(1, 2, 3, 3, dtype=torch.bool)
+    row, column = (0, 1) if matrix_first else (1, 2)
+    expected[0, 1, row, column] = True
+    assert torch.equal(found, expected)
+
+
+def test_a_product_of_two_maps_reads_all():
+    one = torch.zeros(1, 3, 3)
+    one[0, 1, 2] = torch.nan
+    with Taint():
+        found = (one @ torch.zeros(1, 3, 4)).isnan()
+    assert found.any(2).tolist() == [[False, True, False]]

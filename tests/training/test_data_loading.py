@@ -5,11 +5,11 @@ import torch
 
 from segscape.datasets.cached import CachedDataset
 from segscape.datasets.synthetic import SyntheticSemantic
-from segscape.structures import Size, TrainingError
+from segscape.structures import RecipeError, Size, TrainingError
 from segscape.training import data_loading
 from segscape.training.data_loading import TrainingLoader, cached
 from segscape.training.sample_order import BatchOrder, SampleOrder
-from segscape.transforms import ColorJitter, Elastic, HorizontalFlip, RandomScale
+from segscape.transforms import BorderWeights, ColorJitter, Elastic, HorizontalFlip, RandomScale
 
 SCENES = SyntheticSemantic(5, size=Size(40, 48))
 # Sizes differ from sample to sample: batches are padded.
@@ -21,7 +21,14 @@ TRANSFORMS = (
 )
 
 
-def _batches(workers: int, first: int = 0, last: int = 4, process: int = 0, processes: int = 1):
+def _batches(
+    workers: int,
+    first: int = 0,
+    last: int = 4,
+    process: int = 0,
+    processes: int = 1,
+    transforms=TRANSFORMS,
+):
     order = BatchOrder(
         SampleOrder(len(SCENES), seed=3),
         batch_size=4,
@@ -30,7 +37,7 @@ def _batches(workers: int, first: int = 0, last: int = 4, process: int = 0, proc
         process=process,
         processes=processes,
     )
-    loader = TrainingLoader(SCENES, TRANSFORMS, order, seed=3, workers=workers)
+    loader = TrainingLoader(SCENES, transforms, order, seed=3, workers=workers)
     try:
         return [loader.next() for _ in range(first, last)]
     finally:
@@ -93,6 +100,12 @@ def test_a_dead_worker_is_named_with_a_cure():
         loader.next()
     assert "\n" not in str(caught.value)
     loader.close()
+
+
+def test_a_transform_that_does_not_suit_the_images_is_named_by_its_key_path():
+    wrong = (*TRANSFORMS, BorderWeights(foreground=200))
+    with pytest.raises(RecipeError, match=r"^transforms\.4\.foreground: .* foreground is 200"):
+        _batches(0, transforms=wrong)
 
 
 def test_the_clock_counts_images_and_waiting():

@@ -1,5 +1,8 @@
 """What a recipe's losses become."""
 
+import inspect
+import math
+import re
 from functools import partial
 from typing import Any
 
@@ -9,11 +12,16 @@ from tests.support.stand_in_segmenter import numbered
 from tests.support.training_runs import tiny_recipe
 
 from segscape.datasets.synthetic import SyntheticSemantic
+from segscape.losses import LOSSES
 from segscape.models.semantic_model import WeightedLoss
 from segscape.ops.class_weights import class_weights
 from segscape.structures import RecipeError, Size, Taxonomy
 from segscape.training.entries import checked_options
-from segscape.training.parts import label_counts, recipe_losses
+from segscape.training.optimizer import OPTIMIZERS
+from segscape.training.parts import check_recipe, label_counts, recipe_losses
+from segscape.training.recipe import Recipe
+from segscape.training.schedule import SCHEDULES
+from segscape.transforms import TRANSFORMS
 
 SCENES = SyntheticSemantic(4, size=Size(40, 48))
 
@@ -96,3 +104,75 @@ def test_every_loss_can_be_named_with_its_options():
         )
         (gradient,) = torch.autograd.grad(value, logits)
         assert gradient.any()
+
+
+SUPPLIED = {"logits", "labels", "ignore_id", "pixel_weights", "class_weights"}
+ENTRIES = [
+    (path, name, option)
+    for path, table in (
+        ("losses.0", LOSSES),
+        ("transforms.0", TRANSFORMS),
+        ("optimizer", OPTIMIZERS),
+        ("schedule", SCHEDULES),
+    )
+    for name, kind in table.items()
+    for option in inspect.signature(kind).parameters
+    if option not in SUPPLIED
+]
+
+
+def _with(path: str, entry: dict[str, Any]) -> Recipe:
+    part, _, place = path.partition(".")
+    mapping = tiny_recipe().model_dump(mode="json")
+    return Recipe.from_mapping(mapping | {part: [entry] if place else entry})
+
+
+@pytest.mark.parametrize(("path", "name", "option"), ENTRIES)
+def test_every_option_of_every_entry_is_refused_under_its_key_path(path, name, option):
+    kind = {**LOSSES, **TRANSFORMS, **OPTIMIZERS, **SCHEDULES}[name]
+    needed = {
+        key: 8
+        for key, parameter in inspect.signature(kind).parameters.items()
+        if parameter.default is parameter.empty and key not in SUPPLIED
+    }
+    entry = {"name": name} | needed | {option: math.nan}
+    with pytest.raises(RecipeError, match=rf"^{re.escape(path)}\.{option}(\.\w+)?: "):
+        check_recipe(_with(path, entry))
+
+
+@pytest.mark.parametrize(
+    ("path", "entry", "message"),
+    [
+        ("model", {"name": "unet", "encodr": "x"}, "model 'unet' has no option 'encodr': did you"),
+        (
+            "model",
+            {"name": "pspnet", "output_stride": 3},
+            "model 'pspnet', option 'output_stride': ",
+        ),
+        ("losses.0", {"name": "focal", "gamma": -1}, "losses.0.gamma: focal: gamma -1.0 is neg"),
+        ("losses.0", {"name": "dice", "weight": -1}, "losses.0.weight: got -1, expected"),
+        (
+            "losses.0",
+            {"name": "ohem_cross_entropy", "threshold": 2, "min_kept": 5},
+            "losses.0: ohem_cross_entropy: threshold 2.0 must be",
+        ),
+        (
+            "transforms.0",
+            {"name": "resize", "height": 0, "width": 5},
+            "transforms.0.height: transform resize: height is 0, expected a whole number",
+        ),
+        ("optimizer", {"name": "adam", "beta1": 1.5}, "optimizer.beta1: got 1.5, expected"),
+        ("optimizer", {"name": "sgd", "momentum": -1}, "optimizer.momentum: got -1, expected"),
+        (
+            "optimizer",
+            {"name": "sgd", "momentum": 0, "nesterov": True},
+            "optimizer: sgd: nesterov looks ahead along a momentum of 0: raise momentum",
+        ),
+        ("schedule", {"name": "poly", "power": -1}, "schedule.power: got -1, expected"),
+        ("schedule", {"name": "cosine", "warmup": 2}, "schedule.warmup: got 2, expected"),
+        ("schedule", {"name": "step", "milestones": [3]}, "schedule.milestones.0: got 3, exp"),
+    ],
+)
+def test_options_out_of_range_are_refused_before_images_are_read(path, entry, message):
+    with pytest.raises(RecipeError, match=f"^{re.escape(message)}"):
+        check_recipe(_with(path, entry))

@@ -139,7 +139,7 @@ def test_overrides(file):
         ("transforms.1.name=flip", r"transforms\.1\.name: 'flip'.*'horizontal_flip'"),
         ("transforms.0.hight=3", r"transforms\.0\.hight: unknown key: did you mean 'height'"),
         ("transforms.0.height=tall", r"transforms\.0\.height: got 'tall', expected a whole number"),
-        ("transforms.0.height=0", r"transforms\.0: .*height is 0"),
+        ("transforms.0.height=0", r"transforms\.0\.height: .*height is 0"),
         ("transforms.7.height=3", r"'7' is not an index of a list of 2: give 0\.\.1"),
         ("losses.0.class_weights=enett", r"losses\.0\.class_weights: no rule 'enett'.*'enet'"),
         ("losses.1.smoth=2", r"losses\.1\.smoth: unknown key: did you mean 'smooth'"),
@@ -147,7 +147,6 @@ def test_overrides(file):
         ("losses=[]", r"losses: got \[\], expected .*at least 1"),
         ("model.name=unte", r"model\.name: 'unte'.*'unet'"),
         ("training.batch_size=0", r"training\.batch_size: got 0, expected greater than or"),
-        ("training.steps=9", r"training: got .*, expected one of epochs, steps and minutes"),
         (
             "prediction={tile: [9, 9], proposals: 5}",
             r"prediction: got .*, expected one of tile and proposals",
@@ -156,6 +155,10 @@ def test_overrides(file):
         (
             "prediction.ensemble={runs: [a], rul: mean}",
             r"prediction\.ensemble\.rul: unknown key: did you mean 'rule'",
+        ),
+        (
+            "training.steps=9",
+            r"training: got .*one of epochs, .* has epochs, steps: set training\.epochs=null",
         ),
         ("data.cache=maybe", r"data\.cache: got 'maybe', expected true or false or 'auto'"),
         ("training.precision=bf8", r"training\.precision: got 'bf8', expected 'auto', 'fp32'"),
@@ -189,8 +192,12 @@ def test_missing_parts_and_unreadable_files(tmp_path):
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(RecipeError, match="cannot be read as text"):
         read_recipe(path)
-    with pytest.raises(RecipeError, match="did you mean 'camvid_unet'"):
+    with pytest.raises(RecipeError, match=r"neither a file nor .* did you mean 'camvid_unet'"):
         read_recipe("camvid_unett")
+    with pytest.raises(RecipeError, match=r"nope/recipe does not exist: name a recipe file, a run"):
+        read_recipe(tmp_path / "nope" / "recipe")
+    with pytest.raises(RecipeError, match=r"recipe\.yaml does not exist: name a recipe file"):
+        read_recipe(tmp_path)
 
 
 def test_steps_and_evaluations():

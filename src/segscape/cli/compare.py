@@ -79,6 +79,8 @@ def compare(
     if json is not None:
         judging.write_json(json, comparison.to_json())
     console.print(compare_table(comparison, title))
+    if comparison.why_no_intervals:
+        console.print(comparison.why_no_intervals)
     for name, path in (("report", report), ("json", json)):
         if path is not None:
             console.print(f"{name:8} {path}", markup=False, highlight=False, soft_wrap=True)
@@ -97,7 +99,7 @@ def _names(runs: list[Path]) -> list[str]:
         names = ["/".join(one[-length:]) for one in parts]
         if len(set(names)) == len(names):
             return names
-    return ["/".join(one) for one in parts]
+    return [str(Path(*one)) for one in parts]
 
 
 def _entrant(run: Path, name: str, device: str, precision: str) -> "Entrant":

@@ -13,7 +13,7 @@ from rich.console import Console
 # Each verb is the function of its name in the module of its name beside this one.
 VERBS = {
     "demo": "Train, judge and use a model on drawn scenes: no data, no download, minutes.",
-    "models": "List the networks: task, paper, parameters, strides.",
+    "models": "List the networks: task, paper, parameters, strides, receptive field.",
     "check": "Examine a data set before training: ids, pairs, sizes, duplicates, balance.",
     "train": "Train a recipe; --resume continues a stopped run to the same bits.",
     "evaluate": "Judge a run on labelled images: table, JSON and HTML report.",

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 from rich import box
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 
 # Parameters depend a little on the number of categories; Pascal VOC's is what papers count with.
@@ -14,45 +15,36 @@ GLOBAL = "image"
 
 
 def models(
-    names: Annotated[
-        list[str] | None, typer.Argument(help="Only these, with their receptive fields.")
-    ] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Only these.")] = None,
     task: Annotated[
         str | None, typer.Option(help="Only those of this task: semantic, instance, panoptic.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """List the networks at their default options: task, paper, parameters, strides.
+    """List the networks: task, paper, parameters, strides, receptive field at default options.
 
     Parameters are counted for 21 categories. Strides are those of the maps that meet in the
-    network, finest first. The receptive field, which takes a second or two, is worked out for
-    networks that are named, in the column `sees`: the side in pixels of the square that a pixel's
-    logits read, or "image" where they read all of it.
-
-    Raises:
-        RecipeError: when no network has this task or name.
+    network, finest first. The receptive field, in the column `sees`, is the side in pixels of the
+    square that a pixel's logits read, or "image" where they read all of it.
     """
     rows = _rows(names or [], task)
     if json:
         typer.echo(json_text.dumps(rows, indent=2))
         return
     tasks = sorted({row["task"] for row in rows})
-    table = Table(title=", ".join(tasks), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    title = f"{', '.join(tasks)}; sees: side of the receptive field in pixels"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("name", no_wrap=True)  # a name cut short cannot be typed
     table.add_column("paper")
     table.add_column("parameters", justify="right", no_wrap=True)
     table.add_column("strides", no_wrap=True)
-    if names:
-        table.add_column("sees", justify="right", no_wrap=True)
+    table.add_column("sees", justify="right", no_wrap=True)
     for row in rows:
         strides = " ".join(str(stride) for stride in row["strides"])
-        cells = [row["name"], row["paper"], f"{row['parameters']:,}", strides]
-        table.add_row(*cells, *([_seen(row["receptive_field"])] if names else []))
+        field = row["receptive_field"]
+        sees = field if field == GLOBAL else f"{field:,}"
+        table.add_row(row["name"], row["paper"], f"{row['parameters']:,}", strides, sees)
     Console().print(table)
-
-
-def _seen(side: int | str) -> str:
-    return str(side) if isinstance(side, str) else f"{side:,} px"
 
 
 def _rows(names: list[str], task: str | None) -> list[dict[str, Any]]:
@@ -64,32 +56,34 @@ def _rows(names: list[str], task: str | None) -> list[dict[str, Any]]:
         raise RecipeError(f"no model has the task '{task}': choose one of {', '.join(tasks)}")
     for name in names:
         model_options(name)  # refuses what it does not know
-    return [
-        _row(name, trace=bool(names))
+    asked = [
+        name
         for name, entry in MODELS.items()
         if task in (None, entry.task) and (not names or name in names)
     ]
+    # Only a terminal shows it: what is piped holds nothing else.
+    console = Console(stderr=True)
+    building = track(
+        asked, "building", console=console, transient=True, disable=not console.is_terminal
+    )
+    return [_row(name) for name in building]
 
 
-def _row(name: str, *, trace: bool) -> dict[str, Any]:
+def _row(name: str) -> dict[str, Any]:
     import torch
 
     from segscape.models import MODELS, build_model
-    from segscape.models.receptive_field import model_receptive_field
-    from segscape.models.semantic_model import SemanticModel
+    from segscape.models.receptive_field import default_field_sides
     from segscape.structures import Taxonomy
 
     taxonomy = Taxonomy.from_names([f"category {index}" for index in range(CATEGORIES)])
     with torch.device("meta"):  # shapes without numbers
         model = build_model(name, taxonomy, {})
-    row: dict[str, Any] = {
+    return {
         "name": name,
         "task": MODELS[name].task,
         "paper": MODELS[name].paper,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "strides": list(model.strides),
+        "receptive_field": default_field_sides()[name] or GLOBAL,
     }
-    if trace and isinstance(model, SemanticModel):
-        field = model_receptive_field(model.eval())
-        row["receptive_field"] = GLOBAL if field is None else field.size
-    return row

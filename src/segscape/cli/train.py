@@ -38,12 +38,14 @@ def train(
     """
     from segscape.training.interruption import Interrupted
     from segscape.training.loop import train as train_recipe
+    from segscape.training.parts import check_recipe
     from segscape.training.recipe import read_recipe
 
     wanted = read_recipe(recipe, overrides or [])
     # A run folder may be named in place of its recipe: resuming it then needs no more words.
     itself = resume and Path(recipe).is_dir()
     run = out or (Path(recipe) if itself else Path("runs") / Path(recipe).stem)
+    check_recipe(wanted)
     if check and not resume:
         _examine(wanted)
     if resume and not run.exists():

@@ -113,5 +113,5 @@ def build_alexnet(
     encoder = AlexNet(in_channels=in_channels)
     if weights is not None:
         tensors = read_torchvision("AlexNet_Weights.IMAGENET1K_V1", weights)
-        load_by_name(encoder, tensors, source=f"alexnet weights ({weights})")
+        load_by_name(encoder, tensors, source=f"alexnet weights ({weights})", network="alexnet")
     return encoder

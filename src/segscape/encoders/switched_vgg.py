@@ -130,7 +130,7 @@ class SwitchedVGG16(nn.Module):
             )
         if "features.1.running_mean" not in tensors:
             tensors = self._beside_batch_norms(tensors, source)
-        load_by_name(self, tensors, source=source)
+        load_by_name(self, tensors, source=source, network="vgg16_bn")
 
     def _beside_batch_norms(self, tensors: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
         """Name the convolutions of a `vgg16` as those of `vgg16_bn` are."""

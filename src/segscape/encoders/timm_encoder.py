@@ -6,6 +6,7 @@ Reference: R. Wightman, PyTorch Image Models, 2019, doi:10.5281/zenodo.4414861.
 import inspect
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from segscape.encoders.dilation import dilate
+from segscape.encoders.mix_transformer import SIZES as MIX_TRANSFORMERS
 from segscape.encoders.weight_files import load_by_name, read_weights
 from segscape.layers.atrous_conv import correct_depthwise
 from segscape.structures import CheckpointError, RecipeError
@@ -62,7 +64,7 @@ class TimmEncoder(nn.Module):
         super().__init__()
         self.name = name
         self._refuse_unknown(name, output_stride)
-        self.backbone, self._size_multiple = _build(
+        self.backbone, self._reads = _build(
             name, in_channels, output_stride, depth, download=weights == "download"
         )
         correct_depthwise(self.backbone)
@@ -85,7 +87,7 @@ class TimmEncoder(nn.Module):
     @property
     def size_multiple(self) -> int:
         """Height and width of the input must be multiples of this."""
-        return self._size_multiple
+        return self._reads.multiple
 
     def forward(
         self, pixels: Float[Tensor, "batch channel height width"]
@@ -94,6 +96,8 @@ class TimmEncoder(nn.Module):
         height, width = pixels.shape[2:]
         maps: list[Tensor] = []
         features = self.backbone(pixels)
+        if self._reads.is_exact:  # an exported program is for any size: nothing may ask for it
+            return list(features)
         for feature, channels, stride in zip(features, self.channels, self.strides, strict=True):
             size = (height // stride, width // stride)
             aligned = _channel_first(feature, channels, size)
@@ -107,8 +111,11 @@ class TimmEncoder(nn.Module):
     def _refuse_unknown(name: str, output_stride: int) -> None:
         import timm
 
-        if not timm.is_model(name.split(".")[0]):
-            near = get_close_matches(name.split(".")[0], timm.list_models(), n=3)
+        plain = name.split(".")[0]
+        if not timm.is_model(plain):
+            known = [*timm.list_models(), *MIX_TRANSFORMERS]
+            begun = [one for one in known if plain and one.startswith(plain)]
+            near = begun[:3] or get_close_matches(plain, known, n=3)
             raise RecipeError(
                 f"no encoder is named '{name}'"
                 + (f": did you mean {' or '.join(near)}?" if near else ": see timm.list_models()")
@@ -122,17 +129,31 @@ class TimmEncoder(nn.Module):
         tensors = _timm_names(self.name, read_weights(path))
         wanted = self.backbone.state_dict()
         # The wrappers of timm rename: model.x for x, or layer_0.x for layer.0.x.
-        renamed: dict[str, Tensor] = {}
+        renamed = dict(tensors)
         for key, tensor in tensors.items():
             for spelling in (key, f"model.{key}", key.replace(".", "_", 1)):
                 if spelling in wanted:
                     renamed[spelling] = tensor
-        load_by_name(self.backbone, renamed, source=f"weights file {path}")
+        network = self.name.split(".")[0]
+        load_by_name(self.backbone, renamed, source=f"weights file {path}", network=network)
+
+
+@dataclass(frozen=True)
+class _Reads:
+    """What a backbone reads and gives.
+
+    Args:
+        multiple: height and width of images must be multiples of this.
+        is_exact: whether its maps come channel first and of sides height / stride.
+    """
+
+    multiple: int
+    is_exact: bool
 
 
 def _build(
     name: str, in_channels: int, output_stride: int, depth: int | None, *, download: bool
-) -> tuple[nn.Module, int]:
+) -> tuple[nn.Module, _Reads]:
     """Build the backbone with the options it needs, and find out which sizes it reads."""
     import timm
 
@@ -165,9 +186,9 @@ def _build(
                     f"({_first_line(error)}): give a local file as weights=PATH"
                 ) from error
             raise RecipeError(f"encoder '{name}' cannot be built: {_first_line(error)}") from error
-        multiple = _size_multiple(backbone, in_channels, output_stride)
-        if multiple is not None:
-            return backbone, multiple
+        reads = _tried(backbone, in_channels, output_stride)
+        if reads is not None:
+            return backbone, reads
     raise RecipeError(
         f"encoder '{name}' does not return maps for images of any size"
         + (f" ({reason})" if reason else "")
@@ -177,15 +198,15 @@ def _build(
 
 def _build_dilated(
     name: str, in_channels: int, output_stride: int, depth: int | None, *, download: bool
-) -> tuple[nn.Module, int]:
+) -> tuple[nn.Module, _Reads]:
     """Dilate a backbone for which timm has no `output_stride`."""
     backbone, _ = _build(name, in_channels, 32, depth, download=download)
     try:
         dilate(backbone, output_stride=output_stride, in_channels=in_channels)
     except RecipeError as error:
         raise RecipeError(f"encoder '{name}': {error}") from error
-    multiple = _size_multiple(backbone, in_channels, output_stride)
-    return backbone, multiple or output_stride
+    reads = _tried(backbone, in_channels, output_stride)
+    return backbone, reads or _Reads(output_stride, is_exact=False)
 
 
 def _finest(name: str, depth: int) -> tuple[int, ...]:
@@ -203,7 +224,7 @@ def _finest(name: str, depth: int) -> tuple[int, ...]:
     return available[:depth]
 
 
-def _size_multiple(backbone: Any, in_channels: int, output_stride: int) -> int | None:  # noqa: ANN401 - timm's
+def _tried(backbone: Any, in_channels: int, output_stride: int) -> _Reads | None:  # noqa: ANN401 - timm's
     """The smallest multiple of the coarsest stride that the backbone reads, by trying.
 
     Two sizes that are not square are tried, so that a backbone fixed to one size is found out.
@@ -216,15 +237,18 @@ def _size_multiple(backbone: Any, in_channels: int, output_stride: int) -> int |
     found = None
     for factor in _SIDES:
         side = stride * factor
+        is_exact = True
         try:
             with torch.no_grad():
                 for height, width in ((side, 2 * side), (2 * side, side)):
                     features = backbone(torch.zeros(1, in_channels, height, width))
                     for feature, count, step in zip(features, channels, strides, strict=True):
-                        _channel_first(feature, count, (height // step, width // step))
+                        size = (height // step, width // step)
+                        _channel_first(feature, count, size)
+                        is_exact &= tuple(feature.shape[1:]) == (count, *size)
         except (AssertionError, RuntimeError, ValueError):
             continue
-        found = side
+        found = _Reads(side, is_exact)
         break
     backbone.train(was_training)
     return found

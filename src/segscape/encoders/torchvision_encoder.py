@@ -80,7 +80,7 @@ class TorchvisionEncoder(nn.ModuleDict):
             public = read_torchvision(facts.weights, weights)
             # MobileNet's layers stand in a sequence of this name.
             tensors = {key.removeprefix("features."): value for key, value in public.items()}
-            load_by_name(self, tensors, source=f"{name} weights ({weights})")
+            load_by_name(self, tensors, source=f"{name} weights ({weights})", network=name)
 
     def forward(
         self, pixels: Float[Tensor, "batch channel height width"]

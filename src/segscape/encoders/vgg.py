@@ -66,7 +66,7 @@ class VGG16(nn.Module):
                 module.ceil_mode = ceil_mode
         if weights is not None:
             tensors = read_torchvision("VGG16_Weights.IMAGENET1K_V1", weights)
-            load_by_name(self, tensors, source=f"vgg16 weights ({weights})")
+            load_by_name(self, tensors, source=f"vgg16 weights ({weights})", network="vgg16")
 
     def forward(
         self, pixels: Float[Tensor, "batch channel height width"]

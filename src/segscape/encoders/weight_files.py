@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Literal
+from zipfile import is_zipfile
 
 import torch
 from jaxtyping import Float
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from segscape.encoders.public_networks import TOLD, public_network
 from segscape.io.atomic import recover
 from segscape.structures import CheckpointError
 
@@ -40,13 +43,19 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         stored: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # what unpickles damaged bytes may raise anything
-        # Of a lookup that fails the message is just a number.
-        reason = str(error).splitlines()[0] if " " in str(error) else type(error).__name__
+    except OSError as error:
         raise CheckpointError(
-            f"weights file {path} cannot be read as tensors ({reason[:120]}): download it again, "
-            "or save it as safetensors"
+            f"weights file {path} cannot be read ({error.strerror}): give one that can"
         ) from error
+    except UnpicklingError as error:
+        if not _is_pickled(path):
+            raise _damaged(path) from error
+        raise CheckpointError(
+            f"weights file {path} holds Python objects beside tensors, which are not read because "
+            "they may run code: save the model's state_dict() alone, best as safetensors"
+        ) from error
+    except Exception as error:  # changed bytes may fail at anything they come to mean
+        raise _damaged(path) from error
     while isinstance(stored, Mapping):
         wrapper = next((key for key in _WRAPPERS if isinstance(stored.get(key), Mapping)), None)
         if wrapper is None:
@@ -65,6 +74,20 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     if not tensors:
         raise CheckpointError(f"weights file {path} holds no tensors: save a state_dict() in it")
     return tensors
+
+
+def _is_pickled(path: Path) -> bool:
+    """Whether torch may have written the file, today in a zip archive, once as a bare pickle."""
+    with path.open("rb") as file:
+        return file.read(1) == b"\x80" or is_zipfile(file)
+
+
+def _damaged(path: Path) -> CheckpointError:
+    size = path.stat().st_size
+    return CheckpointError(
+        f"weights file {path} ({size:,} bytes) is damaged or no file of weights, expected "
+        "safetensors or what torch.save writes: download or save it again"
+    )
 
 
 def read_torchvision(name: str, weights: Path | Literal["download"]) -> dict[str, Tensor]:
@@ -110,7 +133,12 @@ def match_channels(
 
 
 def load_by_name(
-    module: nn.Module, tensors: Mapping[str, Tensor], *, source: str, kept: Sequence[str] = ()
+    module: nn.Module,
+    tensors: Mapping[str, Tensor],
+    *,
+    source: str,
+    kept: Sequence[str] = (),
+    network: str | None = None,
 ) -> None:
     """Copy tensors into a module; names it lacks are left out, names it needs must be there.
 
@@ -121,10 +149,16 @@ def load_by_name(
         tensors: by the module's names.
         source: says in errors where the tensors come from.
         kept: what names begin with whose tensors stay as they are.
+        network: public name of the network whose tensors are expected, for errors.
 
     Raises:
-        CheckpointError: when a tensor is missing or of another shape.
+        CheckpointError: when a tensor is missing or of another shape, or they are those of a deeper
+            network of the same kind.
     """
+    given = None if network is None else public_network(tensors)
+    is_other = given is not None and given != network
+    if is_other and network in TOLD:  # a deeper one has all the names, and means others by them
+        raise _mixed_up(source, given, network)
     wanted = module.state_dict()
     found: dict[str, Tensor] = {}
     missing: list[str] = []
@@ -144,16 +178,25 @@ def load_by_name(
             strange.append(f"{name} {tuple(tensor.shape)} for {tuple(target.shape)}")
         found[name] = tensor
     if missing or strange:
+        if is_other:
+            raise _mixed_up(source, given, network)
         parts: list[str] = []
         if missing:
             parts.append(f"{len(missing)} of {len(wanted)} tensors are missing {_some(missing)}")
         if strange:
             parts.append(f"{len(strange)} have another shape {_some(strange)}")
         raise CheckpointError(
-            f"{source} does not fit {type(module).__name__}: {'; '.join(parts)}: give the weights "
-            "of this very architecture"
+            f"{source} does not fit {network or type(module).__name__}: {'; '.join(parts)}: give "
+            "the weights of this very architecture"
         )
     module.load_state_dict(found, strict=False)
+
+
+def _mixed_up(source: str, given: str | None, network: str | None) -> CheckpointError:
+    return CheckpointError(
+        f"{source}: the tensors are those of {given}, expected those of {network}: give a file of "
+        f"{network} weights"
+    )
 
 
 def _only_channels_differ(tensor: Tensor, target: Tensor) -> bool:

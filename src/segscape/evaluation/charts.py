@@ -173,7 +173,7 @@ def scatter_chart(
                 up(low),
                 up(high),
                 round(name_x, 1),
-                round(min(name_y, SCATTER_HEIGHT - BOTTOM - 4), 1),
+                round(min(name_y, SCATTER_HEIGHT - BOTTOM - 4.0), 1),
                 "start" if right else "end",
             )
         )

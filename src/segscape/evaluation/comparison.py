@@ -13,8 +13,9 @@ from segscape.evaluation.category_order import CategoryOrder
 from segscape.evaluation.evaluate import SemanticSegmenter, evaluate
 from segscape.evaluation.evaluation import Evaluation, Fact
 from segscape.evaluation.examples import LONGEST_SIDE
+from segscape.metrics.bootstrap import FEWEST_IMAGES
 from segscape.metrics.paired import PairedDifference, paired_difference
-from segscape.structures import LabelMap, StructureError, Taxonomy
+from segscape.structures import CheckpointError, LabelMap, StructureError, Taxonomy
 from segscape.visualize.figures import smaller, smaller_labels
 
 
@@ -88,6 +89,15 @@ class Comparison:
     standings: tuple[Standing, ...]
     examples: tuple[SharedExample, ...]
 
+    @property
+    def why_no_intervals(self) -> str:
+        """In a few words, empty where there are intervals."""
+        images = self.standings[0].evaluation.images
+        if images >= FEWEST_IMAGES:
+            return ""
+        few = "1 image is" if images == 1 else f"{images} images are"
+        return f"no intervals: {few} too few to draw from, {FEWEST_IMAGES} are the least"
+
     def to_json(self) -> dict[str, Any]:
         """The numbers as dicts and lists; those not defined are null."""
         return {
@@ -125,7 +135,7 @@ def compare(
         dataset: images with their truth.
         examples: how many of the images on which they differ most to keep, 0 or more.
         limit: judge only so many of the first images, 1 or more; None for all.
-        level: of the intervals, in (0, 1).
+        level: of the intervals, in (0, 1); there are none for fewer than five images.
         seed: of the draws behind them.
         data: facts about the images, for the page.
         progress: called after each image with the number done and the number of all.
@@ -140,16 +150,23 @@ def compare(
             f"compare got {len(names)} run: name two or more, or judge one by segscape evaluate"
         )
     if len(set(names)) < len(names):
-        raise StructureError(f"compare got one run twice in {', '.join(names)}: name others")
+        twice = next(name for name in names if names.count(name) > 1)
+        raise StructureError(f"compare got one run twice, {twice}: name each once")
     for entrant in entrants:  # before the first one has worked for an hour
-        CategoryOrder(entrant.taxonomy, dataset.taxonomy)
+        try:
+            CategoryOrder(entrant.taxonomy, dataset.taxonomy)
+        except CheckpointError as error:
+            raise CheckpointError(f"run {entrant.name}: {error}") from error
+    count = len(dataset) if limit is None else min(limit, len(dataset))
     standings: list[Standing] = []
     for place, entrant in enumerate(entrants):
         segmenter = entrant.open()
+        if count:
+            segmenter(dataset[0].image)  # the first call, which sets things up, is not timed
         evaluation = evaluate(
             segmenter,
             dataset,
-            level=level,
+            level=level if count >= FEWEST_IMAGES else None,
             seed=seed,
             calibrate=False,
             examples=0,

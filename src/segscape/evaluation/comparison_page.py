@@ -48,6 +48,7 @@ def render(comparison: Comparison, *, title: str, longest_side: int = 480) -> st
         images=reference.evaluation.images,
         judged=reference.evaluation.judged_pixels,
         level=None if intervals is None else f"{intervals.level:.0%}",
+        why_no_intervals=comparison.why_no_intervals,
         rows=[_row(place, standing) for place, standing in enumerate(comparison.standings)],
         scatter=_scatter(comparison),
         scatter_width=charts.SCATTER_WIDTH,

@@ -14,6 +14,8 @@ from numpy import ndarray
 from segscape.metrics import ratios
 from segscape.structures.errors import StructureError
 
+# Below, draws repeat the same few sums: n images have (2 n - 1 over n) different draws, 35 for 4.
+FEWEST_IMAGES = 5
 _BLOCK = 8_000_000  # draws held at once: 64 MB
 
 

@@ -20,7 +20,7 @@ from jaxtyping import Float64, Int64
 from numpy import ndarray
 
 from segscape.metrics import ratios
-from segscape.metrics.bootstrap import Interval, drawn_images, quantile_interval
+from segscape.metrics.bootstrap import FEWEST_IMAGES, Interval, drawn_images, quantile_interval
 from segscape.metrics.scores import ImageCounts, SegmentationScores
 from segscape.structures.errors import StructureError
 
@@ -34,7 +34,7 @@ class PairedDifference:
     Args:
         level: share of the draws inside the intervals, in (0, 1).
         miou: difference of the data set's mean IoU.
-        miou_interval: what it keeps to when images are drawn anew.
+        miou_interval: what it keeps to when images are drawn anew; nan for fewer than five.
         p_value: chance of a mean IoU at least so far apart, in (0, 1], were each image's two
             results exchangeable.
         class_iou: difference of each category's IoU, nan where either is not defined.
@@ -87,29 +87,40 @@ def paired_difference(
         raise StructureError(f"paired_difference got level={level}: give one between 0 and 1")
     ours, theirs = _stacked(scores.image_counts), _stacked(reference.image_counts)
     absent = scores.absent_rule
-    mious: list[Float64[ndarray, " draw"]] = []
-    class_ious: list[Float64[ndarray, "draw category"]] = []
-    for times in drawn_images(ours.shape[1], samples, seed):
-        one, other = ratios.iou(*(times @ ours)), ratios.iou(*(times @ theirs))
-        class_ious.append(one - other)
-        mious.append(
-            ratios.mean_over_categories(one, absent) - ratios.mean_over_categories(other, absent)
-        )
+    miou_draws, class_draws = _draws(ours, theirs, absent, samples, seed)
     one = _per_image(scores)
     other = _per_image(reference)
     iou, reference_iou = ratios.iou(*ours.sum(1)), ratios.iou(*theirs.sum(1))
     return PairedDifference(
         level=level,
         miou=scores.miou - reference.miou,
-        miou_interval=quantile_interval(np.concatenate(mious), level),
+        miou_interval=quantile_interval(miou_draws, level),
         p_value=_p_value(ours, theirs, absent, swaps, seed),
         class_iou=tuple((iou - reference_iou).tolist()),
-        class_iou_intervals=tuple(
-            quantile_interval(draws, level) for draws in np.concatenate(class_ious).T
-        ),
+        class_iou_intervals=tuple(quantile_interval(draws, level) for draws in class_draws.T),
         images_won=int((one > other).sum()),
         images_lost=int((one < other).sum()),
     )
+
+
+def _draws(
+    ours: Float64[ndarray, "3 image category"],
+    theirs: Float64[ndarray, "3 image category"],
+    absent: ratios.Absent,
+    samples: int,
+    seed: int,
+) -> tuple[Float64[ndarray, " draw"], Float64[ndarray, "draw category"]]:
+    """Differences of the mean and of each category's IoU when images are drawn anew."""
+    _, images, categories = ours.shape
+    mious = [np.empty(0)]
+    class_ious = [np.empty((0, categories))]
+    for times in drawn_images(images, samples, seed) if images >= FEWEST_IMAGES else ():
+        one, other = ratios.iou(*(times @ ours)), ratios.iou(*(times @ theirs))
+        class_ious.append(one - other)
+        mious.append(
+            ratios.mean_over_categories(one, absent) - ratios.mean_over_categories(other, absent)
+        )
+    return np.concatenate(mious), np.concatenate(class_ious)
 
 
 def _p_value(

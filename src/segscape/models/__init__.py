@@ -105,6 +105,33 @@ def model_options(name: str) -> dict[str, inspect.Parameter]:
     return {option: one for option, one in parameters.items() if option not in fixed}
 
 
+def option_values(name: str, options: Mapping[str, object]) -> dict[str, object]:
+    """The options of a model as its builder takes them: lists made tuples and the like.
+
+    Args:
+        name: of `MODELS`.
+        options: as from a recipe: plain numbers, strings and lists.
+
+    Raises:
+        RecipeError: for an unknown model or option (the nearest name is suggested), or a value of
+            the wrong type.
+    """
+    known = model_options(name)
+    hints = get_type_hints(MODELS[name].build, include_extras=True)
+    values: dict[str, object] = {}
+    for option, value in options.items():
+        if option not in known:
+            raise RecipeError(f"model '{name}' has no option '{option}'{_nearest(option, known)}")
+        try:
+            values[option] = TypeAdapter(hints[option]).validate_python(value)
+        except ValidationError as error:
+            problem = error.errors()[0]["msg"].lower().replace("input should be", "expected")
+            raise RecipeError(
+                f"model '{name}', option '{option}': got {value!r}, {problem}"
+            ) from error
+    return values
+
+
 def build_model(name: str, taxonomy: Taxonomy, options: Mapping[str, object]) -> AnyModel:
     """Build a model by name and remember how (`model.architecture`).
 
@@ -118,19 +145,8 @@ def build_model(name: str, taxonomy: Taxonomy, options: Mapping[str, object]) ->
             the wrong type.
         CheckpointError: when weights named in the options do not fit.
     """
-    known = model_options(name)
+    values = option_values(name, options)
     hints = get_type_hints(MODELS[name].build, include_extras=True)
-    values: dict[str, object] = {}
-    for option, value in options.items():
-        if option not in known:
-            raise RecipeError(f"model '{name}' has no option '{option}'{_nearest(option, known)}")
-        try:
-            values[option] = TypeAdapter(hints[option]).validate_python(value)
-        except ValidationError as error:
-            problem = error.errors()[0]
-            raise RecipeError(
-                f"model '{name}', option '{option}': got {value!r}, {problem['msg'].lower()}"
-            ) from error
     model = MODELS[name].build(taxonomy, **MODELS[name].fixed, **values)
     plain = {
         option: TypeAdapter(hints[option]).dump_python(value, mode="json")

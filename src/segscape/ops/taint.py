@@ -155,6 +155,18 @@ def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
     return (input.sum(-1, keepdim=True) * 0).repeat_interleave(weight.shape[0], -1)
 
 
+def _matmul(input: Tensor, other: Tensor) -> Tensor:  # noqa: A002 - torch's name
+    """A product of maps with one matrix, as of interpolation, whose zeros read nothing."""
+    one, two = input, other
+    matrix = min(one, two, key=lambda x: x.ndim)
+    if one.ndim == two.ndim or matrix.ndim != 2 or matrix.isnan().any():
+        return torch.matmul(one, two)
+    reached = torch.matmul(
+        *((x != 0 if x is matrix else x.isnan()).to(x.dtype) for x in (one, two))
+    )
+    return torch.zeros_like(reached).masked_fill_(reached > 0, torch.nan)
+
+
 def _same(input: Tensor, *_: object, **__: object) -> Tensor:  # noqa: A002 - torch's name
     """Stand in for what works value by value."""
     return input
@@ -164,6 +176,7 @@ _STAND_INS: dict[Any, Callable[..., Tensor]] = {
     torch.conv2d: _conv2d,
     F.conv_transpose2d: _conv_transpose2d,
     F.linear: _linear,
+    **dict.fromkeys((torch.matmul, Tensor.matmul, Tensor.__matmul__), _matmul),
     **dict.fromkeys(
         (
             *(F.batch_norm, F.dropout, F.relu, torch.relu, torch.relu_, F.relu6, F.gelu, F.silu),

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
@@ -18,9 +19,10 @@ from segscape.datasets.cached import DEFAULT_BYTES, CachedDataset
 from segscape.datasets.dataset import Dataset
 from segscape.ops.processor import one_thread
 from segscape.structures import LabelMap, Sample, SegscapeError, TrainingError
+from segscape.training.entries import under
 from segscape.training.sample_order import BatchOrder
 from segscape.training.training_batch import TrainingBatch
-from segscape.transforms.transform import Transform, apply, generator_for
+from segscape.transforms.transform import Transform, generator_for
 
 # Red, green, blue and label.
 _PIXEL_BYTES = 4
@@ -55,10 +57,21 @@ class TransformedSamples(torch.utils.data.Dataset[Sample[LabelMap] | SegscapeErr
             # Workers have one thread, so without workers there must be one too: sums in another
             # order are other sums, and results would depend on the number of workers.
             with one_thread():
-                generator = generator_for(self.seed, epoch, index)
-                return apply(self.transforms, self.dataset[index], generator)
+                return self._transformed(
+                    self.dataset[index], generator_for(self.seed, epoch, index)
+                )
         except SegscapeError as error:
             return error
+
+    def _transformed(
+        self, sample: Sample[LabelMap], generator: np.random.Generator
+    ) -> Sample[LabelMap]:
+        for place, transform in enumerate(self.transforms):
+            try:
+                sample = transform(sample, generator)
+            except SegscapeError as error:
+                raise under(f"transforms.{place}", tuple(vars(transform)), error) from error
+        return sample
 
 
 class TrainingLoader:

@@ -16,7 +16,7 @@ from pydantic import (
 from pydantic import ValidationError as PydanticError
 from pydantic_core import ErrorDetails
 
-from segscape.structures import RecipeError
+from segscape.structures import RecipeError, SegscapeError
 
 T = TypeVar("T")
 
@@ -120,12 +120,28 @@ def checked_options(
     }
 
 
+def under(path: str, options: Collection[str], error: SegscapeError) -> RecipeError:
+    """An entry's error with its key path, down to the option where its words name only one.
+
+    Args:
+        path: the entry's.
+        options: those that the recipe gives.
+        error: what the named thing says of them.
+
+    >>> str(under("losses.0", ["gamma"], SegscapeError("focal: gamma -1.0 is negative")))
+    'losses.0.gamma: focal: gamma -1.0 is negative'
+    """
+    named = [key for key in options if re.search(rf"\b{re.escape(key)}\b", str(error))]
+    return RecipeError(f"{path}.{named[0] if len(named) == 1 else ''}".rstrip(".") + f": {error}")
+
+
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+_FINITE = ConfigDict(allow_inf_nan=False)
 
 
 def _checked(path: str, value: object, hint: Any) -> object:  # noqa: ANN401 - any annotation
     try:
-        adapter: TypeAdapter[object] = TypeAdapter(hint)
+        adapter: TypeAdapter[object] = TypeAdapter(hint, config=_FINITE)
     except PydanticSchemaGenerationError:  # a tensor or the like: the function judges it
         return value
     try:

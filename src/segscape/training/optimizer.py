@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from segscape.structures import RecipeError
 
 Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
 # The learning rate of each group before the schedule's factor.
 BASE_RATE = "base_learning_rate"
 
@@ -41,16 +42,16 @@ class AdamW:
     Args:
         learning_rate: at the schedule's factor 1.
         weight_decay: of everything but norms and biases.
-        beta1: decay of the gradient's average.
-        beta2: decay of the squared gradient's average.
-        epsilon: keeps the quotient finite.
+        beta1: decay of the gradient's average, in [0, 1).
+        beta2: decay of the squared gradient's average, in [0, 1).
+        epsilon: keeps the quotient finite, 0 or more.
     """
 
     learning_rate: Rate = 1e-3
     weight_decay: Rate = 1e-2
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
+    beta1: Decay = 0.9
+    beta2: Decay = 0.999
+    epsilon: Rate = 1e-8
 
     def build(self, groups: list[dict[str, Any]], *, fused: bool) -> torch.optim.Optimizer:
         """The optimizer over parameter groups."""
@@ -65,16 +66,16 @@ class Adam:
     Args:
         learning_rate: at the schedule's factor 1.
         weight_decay: of everything but norms and biases.
-        beta1: decay of the gradient's average.
-        beta2: decay of the squared gradient's average.
-        epsilon: keeps the quotient finite.
+        beta1: decay of the gradient's average, in [0, 1).
+        beta2: decay of the squared gradient's average, in [0, 1).
+        epsilon: keeps the quotient finite, 0 or more.
     """
 
     learning_rate: Rate = 1e-3
     weight_decay: Rate = 0.0
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
+    beta1: Decay = 0.9
+    beta2: Decay = 0.999
+    epsilon: Rate = 1e-8
 
     def build(self, groups: list[dict[str, Any]], *, fused: bool) -> torch.optim.Optimizer:
         """The optimizer over parameter groups."""
@@ -91,12 +92,19 @@ class SGD:
         weight_decay: of everything but norms and biases.
         momentum: in [0, 1).
         nesterov: look ahead along the momentum.
+
+    Raises:
+        RecipeError: for looking ahead without momentum.
     """
 
     learning_rate: Rate = 1e-2
     weight_decay: Rate = 5e-4
-    momentum: float = 0.9
+    momentum: Decay = 0.9
     nesterov: bool = False
+
+    def __post_init__(self) -> None:
+        if self.nesterov and not self.momentum:
+            raise RecipeError("sgd: nesterov looks ahead along a momentum of 0: raise momentum")
 
     def build(self, groups: list[dict[str, Any]], *, fused: bool) -> torch.optim.Optimizer:
         """The optimizer over parameter groups."""

@@ -11,12 +11,13 @@ from torch import Tensor
 
 from segscape.datasets.dataset import Dataset
 from segscape.losses import LOSSES
-from segscape.models import MODELS
+from segscape.models import MODELS, option_values
 from segscape.models.model_files import ORIGINS
 from segscape.models.semantic_model import WeightedLoss
 from segscape.ops.class_weights import RULES, class_weights
+from segscape.ops.processes import alone
 from segscape.structures import LabelMap, RecipeError, SegscapeError
-from segscape.training.entries import checked_options, look_up, nearest
+from segscape.training.entries import checked_options, look_up, nearest, under
 from segscape.training.optimizer import OPTIMIZERS, OptimizerRule
 from segscape.training.recipe import LossEntry, Recipe
 from segscape.training.schedule import SCHEDULES, Schedule
@@ -35,6 +36,7 @@ def check_recipe(recipe: Recipe) -> None:
         SegscapeError: naming the key path and the nearest known name or the cure.
     """
     look_up("model", recipe.model.name, MODELS)
+    option_values(recipe.model.name, recipe.model.options)
     _refuse_freezing_chance(recipe)
     recipe_transforms(recipe)
     recipe_optimizer(recipe)
@@ -141,6 +143,12 @@ def _checked_loss(path: str, entry: LossEntry) -> dict[str, Any]:
     rule = options.get(_WEIGHTS)
     if isinstance(rule, str) and rule not in RULES:
         raise RecipeError(f"{path}.{_WEIGHTS}: no rule '{rule}': {nearest(rule, RULES)}")
+    tried = {key: value for key, value in options.items() if key != _WEIGHTS}
+    try:
+        with alone():  # losses judge their options when they are called
+            function(torch.zeros(1, 2, 1, 1), torch.zeros(1, 1, 1, dtype=torch.int64), **tried)
+    except SegscapeError as error:
+        raise under(path, tried, error) from error
     return options
 
 
@@ -164,4 +172,4 @@ def _built(
     try:
         return kind(**values)
     except SegscapeError as error:
-        raise RecipeError(f"{path}: {error}") from error
+        raise under(path, options, error) from error

@@ -46,7 +46,7 @@ class Data(_Part):
 class LossEntry(Entry):
     """One term of the loss: a name from LOSSES, its weight in the sum, its options."""
 
-    weight: float = 1.0
+    weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
 
 
 class OptimizerEntry(Entry):
@@ -103,8 +103,11 @@ class Training(_Part):
 
     @model_validator(mode="after")
     def _one_length(self) -> "Training":
-        if [self.epochs, self.steps, self.minutes].count(None) != 2:
-            raise ValueError("one of epochs, steps and minutes")
+        lengths = {"epochs": self.epochs, "steps": self.steps, "minutes": self.minutes}
+        given = [name for name, length in lengths.items() if length is not None]
+        if len(given) != 1:
+            found = f"; it has {', '.join(given)}: set training.{given[0]}=null" if given else ""
+            raise ValueError(f"one of epochs, steps and minutes{found}")
         return self
 
     def total_steps(self, images: int) -> int:

@@ -75,8 +75,11 @@ def recipe_text(name_or_path: str | Path) -> str:
     try:
         return path.read_text("utf-8")
     except FileNotFoundError as error:
+        is_path = len(Path(name).parts) > 1 or Path(name).exists()
         raise RecipeError(
-            f"recipe {name}: neither a file nor a shipped recipe: {nearest(name, SHIPPED)}"
+            f"{path} does not exist: name a recipe file, a run folder or a shipped recipe"
+            if is_path
+            else f"'{name}' is neither a file nor a shipped recipe: {nearest(name, SHIPPED)}"
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"recipe {path}: cannot be read as text: {error}") from error

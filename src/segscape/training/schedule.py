@@ -6,7 +6,12 @@ recipe's learning rate is multiplied. No state: a resumed run asks for its step 
 
 import math
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Annotated, Protocol, runtime_checkable
+
+from pydantic import Field
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Warmup = Annotated[float, Field(ge=0, lt=1)]
 
 
 @runtime_checkable
@@ -38,7 +43,7 @@ class Constant:
         warmup: share of the steps, in [0, 1), with a linear rise.
     """
 
-    warmup: float = 0.0
+    warmup: Warmup = 0.0
 
     def __call__(self, step: int, steps: int) -> float:
         """The factor after `step` of `steps` steps."""
@@ -51,12 +56,12 @@ class Poly:
     """(1 - t)^power, as in ParseNet and DeepLab (Chen et al. 2017, arXiv:1606.00915, sec. 4.1).
 
     Args:
-        power: exponent, 0.9 in the papers.
+        power: exponent, 0 or more, 0.9 in the papers.
         warmup: share of the steps, in [0, 1), with a linear rise.
     """
 
-    power: float = 0.9
-    warmup: float = 0.0
+    power: Annotated[float, Field(ge=0)] = 0.9
+    warmup: Warmup = 0.0
 
     def __call__(self, step: int, steps: int) -> float:
         """The factor after `step` of `steps` steps."""
@@ -73,8 +78,8 @@ class Cosine:
         warmup: share of the steps, in [0, 1), with a linear rise.
     """
 
-    floor: float = 0.0
-    warmup: float = 0.0
+    floor: Share = 0.0
+    warmup: Warmup = 0.0
 
     def __call__(self, step: int, steps: int) -> float:
         """The factor after `step` of `steps` steps."""
@@ -95,9 +100,9 @@ class OneCycle:
         floor: the last factor, in [0, 1].
     """
 
-    warmup: float = 0.3
-    start: float = 0.04
-    floor: float = 4e-6
+    warmup: Warmup = 0.3
+    start: Share = 0.04
+    floor: Share = 4e-6
 
     def __call__(self, step: int, steps: int) -> float:
         """The factor after `step` of `steps` steps."""
@@ -118,13 +123,13 @@ class Step:
 
     Args:
         milestones: shares of all steps, in [0, 1].
-        factor: what each milestone multiplies by.
+        factor: what each milestone multiplies by, in [0, 1].
         warmup: share of the steps, in [0, 1), with a linear rise.
     """
 
-    milestones: tuple[float, ...] = (0.6, 0.8)
-    factor: float = 0.1
-    warmup: float = 0.0
+    milestones: tuple[Share, ...] = (0.6, 0.8)
+    factor: Share = 0.1
+    warmup: Warmup = 0.0
 
     def __call__(self, step: int, steps: int) -> float:
         """The factor after `step` of `steps` steps."""

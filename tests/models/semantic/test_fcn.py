@@ -156,14 +156,36 @@ def test_a_stage_is_named_by_the_run_or_its_model_folder(tmp_path, inside: str):
         build_model("fcn16s", VOC, options | {"coarser": str(tmp_path.parent)})
 
 
-def test_a_stage_keeps_learned_kernels_and_refuses_skipped_stages():
+def test_a_stage_keeps_learned_kernels():
     coarse = small(16, upsampling="learned")
     coarse.upscore2.kernel.data += 0.1
     fine = small(8, upsampling="learned")
     fine.upgrade(coarse.state_dict())
     assert torch.equal(fine.upscore2.kernel, coarse.upscore2.kernel)
-    with pytest.raises(CheckpointError, match="score_pool4"):
-        fine.upgrade(small(32).state_dict(), source="runs/fcn32s")
+
+
+@pytest.mark.parametrize(
+    ("stride", "coarser", "message"),
+    [
+        (8, {"stride": 32}, "r: holds an FCN-32s, and an FCN-8s .*: give coarser a run of fcn16s"),
+        (16, {"stride": 8}, "r: holds an FCN-8s, and an FCN-16s .*: give coarser a run of fcn32s"),
+        (8, {"stride": 16, "upsampling": "frozen"}, "upsampling=frozen, .*set upsampling=frozen"),
+    ],
+)
+def test_another_stage_or_upsampling_is_named(stride, coarser, message):
+    with pytest.raises(CheckpointError, match=message):
+        small(stride, upsampling="learned").upgrade(small(**coarser).state_dict(), source="r")
+
+
+def test_learned_kernels_are_not_dropped_in_silence():
+    coarse = small(16, upsampling="learned").state_dict()
+    with pytest.raises(CheckpointError, match=r"upsampling=learned, .*set upsampling=learned"):
+        small(8).upgrade(coarse, source="r")
+
+
+def test_another_network_is_no_stage():
+    with pytest.raises(CheckpointError, match=r"r does not fit FCN: .* are missing"):
+        small(8).upgrade({"a": torch.zeros(1)}, source="r")
 
 
 def test_what_is_learned_is_what_the_option_says():

@@ -45,7 +45,7 @@ from segscape.models.options import Count, Fraction, PerChannel
 from segscape.models.outputs import SemanticOutputs
 from segscape.models.semantic_model import SemanticModel
 from segscape.ops.resize import resize_maps
-from segscape.structures import RecipeError, Size, Taxonomy
+from segscape.structures import CheckpointError, RecipeError, Size, Taxonomy
 
 Upsampling = Literal["frozen", "learned"]
 Stride = Literal[32, 16, 8]
@@ -126,7 +126,7 @@ class FCN(SemanticModel):
         Raises:
             CheckpointError: when a tensor is missing or of another shape.
         """
-        load_by_name(self.trunk, tensors, source=source)
+        load_by_name(self.trunk, tensors, source=source, network="vgg16")
         layers = ("classifier.0", "classifier.3")
         self.classifier.load_public(tensors, layers=layers, source=source)
 
@@ -144,16 +144,38 @@ class FCN(SemanticModel):
 
         Raises:
             RecipeError: for a 32s, which is the coarsest.
-            CheckpointError: when a tensor is missing or of another shape.
+            CheckpointError: when it has another stride or upsampling, or a tensor is missing or of
+                another shape.
         """
         if self.stride == 32:
             raise RecipeError(
                 "FCN-32s is the first stage and has no coarser network: leave out 'coarser', or "
                 "train fcn16s"
             )
+        self._refuse_another_stage(coarser, source)
         # Normalisation belongs to this model's options, not to the weights.
         kept = (*_NEW_WITH[self.stride], "mean", "std")
         load_by_name(self, coarser, source=source, kept=kept)
+
+    def _refuse_another_stage(self, coarser: Mapping[str, Tensor], source: str) -> None:
+        """Say which stage or option is another than this network needs."""
+        if "score_fr.weight" not in coarser:
+            return  # no FCN: its tensors are missed by name
+        theirs = next((stride for stride in (8, 16) if _scored(stride) in coarser), 32)
+        if theirs != 2 * self.stride:
+            raise CheckpointError(
+                f"{source}: holds an FCN-{theirs}s, and an FCN-{self.stride}s begins from an "
+                f"FCN-{2 * self.stride}s: give coarser a run of fcn{2 * self.stride}s"
+            )
+        kernel = "upscore2.kernel"  # stored where it is learned
+        if self.stride == 8 and (kernel in coarser) != (kernel in self.state_dict()):
+            learned = kernel in coarser
+            was, is_now = ("learned", "frozen") if learned else ("frozen", "learned")
+            raise CheckpointError(
+                f"{source}: trained with upsampling={was}, and this network has "
+                f"upsampling={is_now}: set upsampling={was}, or train the coarser one with "
+                f"upsampling={is_now}"
+            )
 
 
 class FCNAlexNet(SemanticModel):
@@ -206,7 +228,7 @@ class FCNAlexNet(SemanticModel):
         Raises:
             CheckpointError: when a tensor is missing or of another shape.
         """
-        load_by_name(self.trunk, tensors, source=source)
+        load_by_name(self.trunk, tensors, source=source, network="alexnet")
         layers = ("classifier.1", "classifier.4")
         self.classifier.load_public(tensors, layers=layers, source=source)
 
@@ -269,6 +291,11 @@ def crop(
 ) -> Float[Tensor, "batch channel {height} {width}"]:
     """Cut a window out of a map, `offset` pixels from its top and left."""
     return x[:, :, offset : offset + height, offset : offset + width]
+
+
+def _scored(stride: int) -> str:
+    """A tensor that networks have whose scores are as fine as this."""
+    return f"score_pool{stride.bit_length() - 1}.weight"
 
 
 def _zero_score(channels: int, categories: int) -> nn.Conv2d:
