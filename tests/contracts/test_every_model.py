@@ -1,5 +1,6 @@
 """What every network of the table must do, whatever its paper."""
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -138,10 +139,11 @@ def test_prepared_for_prediction_it_computes_the_same(model: Any):
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_prepared_it_does_not_see_what_the_given_one_learns_later(model: Any, precision: Any):
-    kept = prepared(model, torch.device("cpu"), precision)
+    learner = copy.deepcopy(model)
+    kept = prepared(learner, torch.device("cpu"), precision)
     before = [tensor.clone() for tensor in kept.state_dict().values()]
     with torch.no_grad():
-        for tensor in model.state_dict().values():
+        for tensor in learner.state_dict().values():
             tensor.add_(1)
     assert all(map(torch.equal, before, kept.state_dict().values()))
 
