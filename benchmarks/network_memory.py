@@ -19,7 +19,7 @@ from benchmarks.measure import peak_memory
 from benchmarks.network_speed import PAIRS, Pair, smp_network
 from benchmarks.unet_speed import CATEGORIES, CPU, batch, step_of
 from segscape.inference.precision import resolve_precision
-from segscape.inference.preparation import prepared
+from segscape.inference.preparation import prepare
 from segscape.models import build_model
 from segscape.ops.allocator import keep_freed_memory
 from segscape.structures import Taxonomy
@@ -93,7 +93,7 @@ def do(work: str, of: str, name: str = "", precision: Any = "auto") -> None:
 
 def _predict_ours(pair: Pair, wanted: Any) -> None:
     precision = resolve_precision(wanted, CPU)
-    model = prepared(_built(pair), CPU, precision)
+    model = prepare(_built(pair), CPU, precision)
     images = batch(1, 512, 512)
     for _ in range(TIMES):
         with torch.inference_mode(), torch.autocast("cpu", enabled=precision == "bf16"):

@@ -56,9 +56,10 @@ class _Watched:
 def fuse_batch_norms(model: nn.Module, run: Callable[[], Tensor]) -> int:
     """Fold what can be folded exactly, in place; the model must be in evaluation mode.
 
-    Each pair is compared on what went through it: a convolution that standardises its own weights
-    is left alone. The whole is compared as well: a map that something else reads before it is
-    normalised would show, and then all stays as it was.
+    It is rehearsed first: with each normalisation right behind its convolution the output must be
+    what it was, or something else reads a map before it is normalised, and all stays as it is.
+    Then each pair is compared on what went through it: a convolution that standardises its own
+    weights is left alone. Old weights are let go one by one.
 
     Args:
         model: changed in place.
@@ -70,15 +71,35 @@ def fuse_batch_norms(model: nn.Module, run: Callable[[], Tensor]) -> int:
     watched = _Watched()
     with torch.no_grad():
         before = _watch(model, run, watched)
-        folded = [(pair, kept) for pair in watched.pairs() if (kept := _fold(pair)) is not None]
-        for pair, _ in folded:
+        pairs = watched.pairs()
+        if not pairs or not _equal(_rehearse(model, run, pairs), before):
+            return 0
+        return sum(_fold(model, pair) for pair in pairs)
+
+
+def _rehearse(model: nn.Module, run: Callable[[], Tensor], pairs: list[_Pair]) -> Tensor:
+    """Run with each normalisation as a part of its convolution."""
+    handles: list[torch.utils.hooks.RemovableHandle] = []
+    try:
+        for pair in pairs:
+            handles.append(pair.convolution.register_forward_hook(_normalizing(pair.norm)))
             _replace(model, pair.norm_name, _what_is_left(pair.norm))
-        if not folded or _equal(run(), before):
-            return len(folded)
-        for pair, (weight, bias) in folded:
-            pair.convolution.weight, pair.convolution.bias = weight, bias
+        return run()
+    finally:
+        for handle in handles:
+            handle.remove()
+        for pair in pairs:
             _replace(model, pair.norm_name, pair.norm)
-        return 0
+
+
+def _normalizing(norm: _BatchNorm) -> Callable[[nn.Module, tuple[Any, ...], Tensor], Tensor]:
+    return lambda _module, _inputs, y: _normalized(y, norm)
+
+
+def _normalized(y: Tensor, norm: _BatchNorm) -> Tensor:
+    return F.batch_norm(
+        y, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps
+    )
 
 
 def _watch(model: nn.Module, run: Callable[[], Tensor], watched: _Watched) -> Tensor:
@@ -107,16 +128,14 @@ def _watch(model: nn.Module, run: Callable[[], Tensor], watched: _Watched) -> Te
             handle.remove()
 
 
-def _fold(pair: _Pair) -> tuple[Any, Any] | None:
-    """Fold a pair and return the old weight and bias; None, with nothing changed, if not exact."""
+def _fold(model: nn.Module, pair: _Pair) -> bool:
+    """Fold a pair; whether that was exact, else nothing is changed."""
     conv, norm = pair.convolution, pair.norm
     mean, variance = norm.running_mean, norm.running_var
     if mean is None or variance is None:
-        return None
+        return False
     kept = conv.weight, conv.bias
-    expected = F.batch_norm(
-        conv(*pair.inputs), mean, variance, norm.weight, norm.bias, eps=norm.eps
-    )
+    expected = _normalized(conv(*pair.inputs), norm)
     conv.weight, conv.bias = fuse_conv_bn_weights(
         conv.weight,
         conv.bias,
@@ -127,10 +146,11 @@ def _fold(pair: _Pair) -> tuple[Any, Any] | None:
         norm.bias,
         transpose=isinstance(conv, nn.ConvTranspose2d),
     )
-    if _equal(conv(*pair.inputs), expected):
-        return kept
-    conv.weight, conv.bias = kept
-    return None
+    if not _equal(conv(*pair.inputs), expected):
+        conv.weight, conv.bias = kept
+        return False
+    _replace(model, pair.norm_name, _what_is_left(norm))
+    return True
 
 
 def _equal(got: Tensor, expected: Tensor) -> bool:

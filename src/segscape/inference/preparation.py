@@ -24,7 +24,18 @@ def prepared(
 ) -> SemanticModel:
     """A copy in evaluation mode: normalisations folded, kernels in their precision and layout."""
     given = {tensor.data_ptr() for tensor in _tensors(model)}
-    model = _sharing_copy(model).eval().requires_grad_(False).to(device)
+    ready = prepare(_sharing_copy(model), device, precision)
+    for tensor in _tensors(ready):
+        if tensor.data_ptr() in given:
+            tensor.data = tensor.data.clone()
+    return ready
+
+
+def prepare(
+    model: SemanticModel, device: torch.device, precision: Literal["fp32", "bf16"]
+) -> SemanticModel:
+    """As `prepared`, but of the model itself, whose old weights are let go one by one."""
+    model = model.eval().requires_grad_(False).to(device)
     side = 2 * STRIDE
     generator = torch.Generator().manual_seed(0)
     example = torch.rand(1, model.in_channels, side, side, generator=generator).to(device)
@@ -35,9 +46,6 @@ def prepared(
     for module in model.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             module.to(memory_format=torch.channels_last)
-    for tensor in _tensors(model):
-        if tensor.data_ptr() in given:
-            tensor.data = tensor.data.clone()
     return_freed_memory()
     return model
 

@@ -13,7 +13,7 @@ from segscape.inference.ensemble import Ensemble
 from segscape.inference.flips import ScoreBatch, average_views, refuse_scales
 from segscape.inference.mirror import ImageReader
 from segscape.inference.precision import Precision, resolve_precision
-from segscape.inference.preparation import STRIDE, fingerprint, prepared, resolve_device
+from segscape.inference.preparation import STRIDE, fingerprint, prepare, prepared, resolve_device
 from segscape.inference.proposals import Proposals, score_by_proposals
 from segscape.inference.refinement import Refiner
 from segscape.inference.run_folder import model_folder
@@ -73,6 +73,8 @@ class Segmenter:
         precision: "fp32", "bf16", or "auto" for bf16 where it is measured to be faster.
         device: "cpu", "cuda", "cuda:1" ..., or "auto" for a GPU where there is one.
         window: the blending weights of windows.
+        keep: leave the given model as it is; without, it is changed for prediction itself, which
+            takes half the memory.
 
     Raises:
         StructureError: when an option cannot be used.
@@ -93,6 +95,7 @@ class Segmenter:
         precision: Precision = "auto",
         device: str | torch.device = "auto",
         window: BlendingWindow = hann,
+        keep: bool = True,
     ) -> None:
         refuse_scales(scales)
         self.device = resolve_device(device)
@@ -110,7 +113,8 @@ class Segmenter:
         if ensemble is not None:
             ensemble.refuse_other_categories(model.taxonomy)
         self._refuse_tile()
-        self._model = prepared(model, self.device, self.precision)
+        ready = prepared if keep else prepare
+        self._model = ready(model, self.device, self.precision)
 
     @classmethod
     def load(
@@ -153,6 +157,7 @@ class Segmenter:
             precision=precision,
             device=device,
             window=window,
+            keep=False,
         )
 
     @property
