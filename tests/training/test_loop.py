@@ -1,6 +1,7 @@
 """Training as a whole: what it leaves, how it stops, and that it goes on to the same bits."""
 
 import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -264,23 +265,28 @@ def test_start_from_other_weights(finished, tmp_path):
     assert warm < cold
 
 
-def test_continuing_needs_no_weights_to_begin_with(finished, tmp_path, monkeypatch):
-    theirs = tmp_path / "theirs"
-    shutil.copytree(finished / "model", theirs)
-    recipe = tiny_recipe(epochs=None, steps=2, checkpoint_seconds=0)
-    recipe = recipe.model_copy(update={"weights": str(theirs)})
-    train_here(recipe, tmp_path / "whole")
+def train_until(monkeypatch: pytest.MonkeyPatch, end: int, recipe: Recipe, out: Path) -> None:
+    """Train, and be interrupted before a step."""
     real = loop.take_step
 
     def stopped(parts: Any, loader: Any, step: int) -> Any:
-        if step == 1:
+        if step == end:
             raise KeyboardInterrupt
         return real(parts, loader, step)
 
     with monkeypatch.context() as patch:
         patch.setattr(loop, "take_step", stopped)
         with pytest.raises(KeyboardInterrupt):
-            train_here(recipe, tmp_path / "run")
+            train_here(recipe, out)
+
+
+def test_continuing_needs_no_weights_to_begin_with(finished, tmp_path, monkeypatch):
+    theirs = tmp_path / "theirs"
+    shutil.copytree(finished / "model", theirs)
+    recipe = tiny_recipe(epochs=None, steps=2, checkpoint_seconds=0)
+    recipe = recipe.model_copy(update={"weights": str(theirs)})
+    train_here(recipe, tmp_path / "whole")
+    train_until(monkeypatch, 1, recipe, tmp_path / "run")
     shutil.rmtree(theirs)
     train_here(recipe, tmp_path / "run", resume=True)
     assert_same_outcome(tmp_path / "whole", tmp_path / "run")
@@ -311,17 +317,7 @@ def test_frozen_batch_norms_stay_to_the_bit_over_steps_evaluations_and_a_resume(
         assert changed == before.keys() - held - {"mean", "std"}
     moments = {name.split("|")[0] for name in load_file(last / "optimizer.safetensors")}
     assert moments == before.keys() - held - {"mean", "std"}
-    real = loop.take_step
-
-    def stopped(parts: Any, loader: Any, step: int) -> Any:
-        if step == 3:  # after the first evaluation
-            raise KeyboardInterrupt
-        return real(parts, loader, step)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(loop, "take_step", stopped)
-        with pytest.raises(KeyboardInterrupt):
-            train_here(recipe, tmp_path / "run")
+    train_until(monkeypatch, 3, recipe, tmp_path / "run")  # after the first evaluation
     train_here(recipe, tmp_path / "run", resume=True)
     assert_same_outcome(tmp_path / "whole", tmp_path / "run")
 
