@@ -1,6 +1,8 @@
 """What every loss promises."""
 
 import inspect
+import subprocess
+import sys
 from functools import partial
 
 import pytest
@@ -174,6 +176,38 @@ def test_a_label_of_no_category_is_named(loss, label):
     labels[0, 0, 0] = label
     with pytest.raises(StructureError, match=rf"labels \[{label}\] for \d categories"):
         loss(logits, labels, ignore_id=255, pixel_weights=None)
+
+
+@every_loss
+def test_scores_that_are_no_numbers_are_no_loss_of_zero(loss):
+    logits, labels, _ = batch(loss)
+    value = loss(torch.full_like(logits, torch.nan), labels, ignore_id=255, pixel_weights=None)
+    assert torch.isnan(value)
+
+
+# Outside of the tests no shape is checked by its annotation: as a user, in a process of its own.
+OF_ANOTHER_SIZE = """
+import torch
+from segscape.losses import BINARY_LOSSES, LOSSES
+from segscape.structures import StructureError
+
+for name, loss in (LOSSES | BINARY_LOSSES).items():
+    logits = torch.zeros(2, 1 if name in BINARY_LOSSES else 3, 3, 5)
+    for labels in (torch.zeros(2, 2, 5).long(), torch.zeros(2, 3, 6).long()):
+        try:
+            loss(logits, labels)
+        except StructureError as error:
+            assert "resize one to the other" in str(error), error
+        else:
+            raise SystemExit(f"{name} took labels of {tuple(labels.shape)}")
+"""
+
+
+def test_labels_of_another_size_are_refused():
+    done = subprocess.run(
+        [sys.executable, "-c", OF_ANOTHER_SIZE], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def share_of_two(rank, world, name):

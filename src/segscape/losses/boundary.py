@@ -48,14 +48,15 @@ def boundary(
         pixel_weights: 0 or more; None for 1 everywhere.
 
     Raises:
-        StructureError: on the CPU, for a label that is neither a category nor ignored.
+        StructureError: for labels of another size and, on the CPU, for a label that is neither a
+            category nor ignored.
 
     >>> logits = torch.zeros(1, 2, 1, 2)
     >>> float(boundary(logits, torch.tensor([[[0, 1]]])))  # half of each is half a pixel off, twice
     0.5
     """
     categories = logits.shape[1]
-    if fault := label_fault(labels, categories, ignore_id):
+    if fault := label_fault(logits, labels, ignore_id, pixel_weights):
         raise StructureError(f"boundary got {fault}")
     logits = logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
     scores = logits.softmax(1)

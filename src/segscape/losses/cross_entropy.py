@@ -13,7 +13,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from segscape.ops.processes import sum_over_processes
-from segscape.ops.unknown_labels import label_fault, unknown_labels
+from segscape.ops.unknown_labels import label_fault, shape_fault, unknown_labels
 from segscape.structures.errors import StructureError
 
 _SUM = 2  # ATen's number for reduction="sum"
@@ -48,8 +48,8 @@ def cross_entropy(
         label_smoothing: in [0, 1).
 
     Raises:
-        StructureError: for class weights of another number, a smoothing outside [0, 1) and, on the
-            CPU, a label that is neither a category nor ignored.
+        StructureError: for class weights of another number, a smoothing outside [0, 1), for labels
+            of another size and, on the CPU, a label that is neither a category nor ignored.
 
     >>> logits = torch.zeros(1, 4, 1, 2)
     >>> bool(cross_entropy(logits, torch.tensor([[[3, 255]]])).isclose(torch.tensor(4.0).log()))
@@ -63,6 +63,8 @@ def cross_entropy(
         )
     if not 0 <= label_smoothing < 1:
         raise StructureError(f"cross_entropy: label_smoothing {label_smoothing} is not in [0, 1)")
+    if fault := shape_fault(logits, labels, pixel_weights):
+        raise StructureError(f"cross_entropy got {fault}")
     # Half precision cannot hold the sum over many pixels.
     logits = logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
     log_scores = F.log_softmax(logits, 1)
@@ -109,8 +111,8 @@ def binary_cross_entropy(
         foreground_weight: 0 or more; how often a foreground pixel counts.
 
     Raises:
-        StructureError: for a negative weight and, on the CPU, for a label that is neither 0, 1 nor
-            ignored.
+        StructureError: for a negative weight, for labels of another size and, on the CPU, for a
+            label that is neither 0, 1 nor ignored.
 
     >>> loss = binary_cross_entropy(torch.zeros(1, 1, 1, 2), torch.tensor([[[1, 255]]]))
     >>> bool(loss.isclose(torch.tensor(2.0).log()))
@@ -120,7 +122,7 @@ def binary_cross_entropy(
         raise StructureError(
             f"binary_cross_entropy: foreground_weight {foreground_weight} is negative"
         )
-    if fault := label_fault(labels, 2, ignore_id):
+    if fault := label_fault(logits, labels, ignore_id, pixel_weights, binary=True):
         raise StructureError(f"binary_cross_entropy got {fault}")
     x = logits.squeeze(1)
     x = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x

@@ -54,15 +54,15 @@ def soft_dice(
             batch), not over all.
 
     Raises:
-        StructureError: when `smooth` is negative and, on the CPU, for a label that is neither a
-            category nor ignored.
+        StructureError: when `smooth` is negative, for labels of another size and, on the CPU, for a
+            label that is neither a category nor ignored.
 
     >>> logits = 50 * torch.tensor([[[[1.0, 0.0]], [[0.0, 1.0]], [[0.0, 0.0]]]])
     >>> round(float(soft_dice(logits, torch.tensor([[[0, 1]]]))), 4)
     0.0
     """
     _check_smooth("soft_dice", smooth)
-    if fault := label_fault(labels, logits.shape[1], ignore_id):
+    if fault := label_fault(logits, labels, ignore_id, pixel_weights):
         raise StructureError(f"soft_dice got {fault}")
     overlap = softmax_overlap(
         logits,
@@ -100,14 +100,14 @@ def binary_dice(
             otherwise one loss for the whole batch.
 
     Raises:
-        StructureError: when `smooth` is negative and, on the CPU, for a label that is neither 0,
-            1 nor ignored.
+        StructureError: when `smooth` is negative, for labels of another size and, on the CPU, for a
+            label that is neither 0, 1 nor ignored.
 
     >>> float(binary_dice(torch.zeros(1, 1, 1, 2), torch.tensor([[[0, 1]]]), smooth=0.0))
     0.5
     """
     _check_smooth("binary_dice", smooth)
-    if fault := label_fault(labels, 2, ignore_id):
+    if fault := label_fault(logits, labels, ignore_id, pixel_weights, binary=True):
         raise StructureError(f"binary_dice got {fault}")
     overlap = sigmoid_overlap(
         logits,
@@ -128,4 +128,5 @@ def _check_smooth(name: str, smooth: float) -> None:
 def _dice(overlap: SoftOverlap, smooth: float) -> Float[Tensor, "group category"]:
     size = overlap.predicted + overlap.true + smooth
     # Where nothing is true and nothing predicted, the two agree.
-    return torch.where(size > 0, 2 * overlap.hits + smooth, 1) / torch.where(size > 0, size, 1)
+    empty = size <= 0
+    return torch.where(empty, 1, 2 * overlap.hits + smooth) / torch.where(empty, 1, size)

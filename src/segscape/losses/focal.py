@@ -45,8 +45,8 @@ def focal(
         class_weights: 0 or more, one per category; None for 1 everywhere.
 
     Raises:
-        StructureError: for a negative gamma, class weights of another number and, on the CPU, a
-            label that is neither a category nor ignored.
+        StructureError: for a negative gamma, class weights of another number, for labels of another
+            size and, on the CPU, a label that is neither a category nor ignored.
 
     >>> logits = torch.zeros(1, 2, 1, 2)
     >>> round(float(focal(logits, torch.tensor([[[1, 255]]]))), 4)  # (1/2)^2 log 2
@@ -59,7 +59,7 @@ def focal(
             f"focal got {len(class_weights)} class weights for {categories} categories: "
             "give one each"
         )
-    if fault := label_fault(labels, categories, ignore_id):
+    if fault := label_fault(logits, labels, ignore_id, pixel_weights):
         raise StructureError(f"focal got {fault}")
     valid = labels != ignore_id
     known = labels.where(valid, 0)
@@ -94,8 +94,8 @@ def binary_focal(
         alpha: weight of the foreground, in [0, 1]; the paper's best is 0.25.
 
     Raises:
-        StructureError: when an option is out of its range and, on the CPU, for a label that is
-            neither 0, 1 nor ignored.
+        StructureError: when an option is out of its range, for labels of another size and, on the
+            CPU, for a label that is neither 0, 1 nor ignored.
 
     >>> round(float(binary_focal(torch.zeros(1, 1, 1, 2), torch.tensor([[[1, 255]]]))), 4)
     0.1733
@@ -103,7 +103,7 @@ def binary_focal(
     _check_gamma("binary_focal", gamma)
     if not 0 <= alpha <= 1:
         raise StructureError(f"binary_focal: alpha {alpha} is not in [0, 1]")
-    if fault := label_fault(labels, 2, ignore_id):
+    if fault := label_fault(logits, labels, ignore_id, pixel_weights, binary=True):
         raise StructureError(f"binary_focal got {fault}")
     foreground = labels == 1
     x = _single(logits).squeeze(1)

@@ -48,15 +48,15 @@ def jaccard(
             batch), not over all.
 
     Raises:
-        StructureError: when `smooth` is negative and, on the CPU, for a label that is neither a
-            category nor ignored.
+        StructureError: when `smooth` is negative, for labels of another size and, on the CPU, for a
+            label that is neither a category nor ignored.
 
     >>> logits = torch.zeros(1, 2, 1, 2)
     >>> round(float(jaccard(logits, torch.tensor([[[0, 1]]]), smooth=0.0)), 4)
     0.6667
     """
     _check_smooth("jaccard", smooth)
-    if fault := label_fault(labels, logits.shape[1], ignore_id):
+    if fault := label_fault(logits, labels, ignore_id, pixel_weights):
         raise StructureError(f"jaccard got {fault}")
     overlap = softmax_overlap(
         logits, labels, ignore_id=ignore_id, pixel_weights=pixel_weights, per_image=per_image
@@ -87,14 +87,14 @@ def binary_jaccard(
             otherwise one loss for the whole batch.
 
     Raises:
-        StructureError: when `smooth` is negative and, on the CPU, for a label that is neither 0,
-            1 nor ignored.
+        StructureError: when `smooth` is negative, for labels of another size and, on the CPU, for a
+            label that is neither 0, 1 nor ignored.
 
     >>> round(float(binary_jaccard(torch.zeros(1, 1, 1, 2), torch.tensor([[[0, 1]]]))), 4)
     0.4
     """
     _check_smooth("binary_jaccard", smooth)
-    if fault := label_fault(labels, 2, ignore_id):
+    if fault := label_fault(logits, labels, ignore_id, pixel_weights, binary=True):
         raise StructureError(f"binary_jaccard got {fault}")
     overlap = sigmoid_overlap(
         logits, labels, ignore_id=ignore_id, pixel_weights=pixel_weights, per_image=per_image
@@ -110,4 +110,5 @@ def _check_smooth(name: str, smooth: float) -> None:
 def _iou(overlap: SoftOverlap, smooth: float) -> Float[Tensor, "group category"]:
     union = overlap.predicted + overlap.true - overlap.hits + smooth
     # Where nothing is true and nothing predicted, the two agree.
-    return torch.where(union > 0, overlap.hits + smooth, 1) / torch.where(union > 0, union, 1)
+    empty = union <= 0
+    return torch.where(empty, 1, overlap.hits + smooth) / torch.where(empty, 1, union)

@@ -50,14 +50,15 @@ def lovasz_softmax(
             batch), not over all.
 
     Raises:
-        StructureError: on the CPU, for a label that is neither a category nor ignored.
+        StructureError: for labels of another size and, on the CPU, for a label that is neither a
+            category nor ignored.
 
     >>> logits = torch.zeros(1, 2, 1, 2)
     >>> float(lovasz_softmax(logits, torch.tensor([[[0, 1]]])))
     0.5
     """
     categories = logits.shape[1]
-    if fault := label_fault(labels, categories, ignore_id):
+    if fault := label_fault(logits, labels, ignore_id, pixel_weights):
         raise StructureError(f"lovasz_softmax got {fault}")
     scores = _single(logits).softmax(1)
 
@@ -98,12 +99,13 @@ def lovasz_hinge(
             otherwise one loss for the whole batch.
 
     Raises:
-        StructureError: on the CPU, for a label that is neither 0, 1 nor ignored.
+        StructureError: for labels of another size and, on the CPU, for a label that is neither 0, 1
+            nor ignored.
 
     >>> float(lovasz_hinge(torch.zeros(1, 1, 1, 2), torch.tensor([[[0, 1]]])))
     1.0
     """
-    if fault := label_fault(labels, 2, ignore_id):
+    if fault := label_fault(logits, labels, ignore_id, pixel_weights, binary=True):
         raise StructureError(f"lovasz_hinge got {fault}")
     x = _single(logits).squeeze(1)
 

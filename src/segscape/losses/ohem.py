@@ -49,8 +49,9 @@ def ohem_cross_entropy(
         class_weights: 0 or more, one per category; None for 1 everywhere.
 
     Raises:
-        StructureError: when an option is out of its range, for class weights of another number and,
-            on the CPU, for a label that is neither a category nor ignored.
+        StructureError: when an option is out of its range, for class weights of another number, for
+            labels of another size and, on the CPU, for a label that is neither a category nor
+            ignored.
 
     >>> logits = torch.tensor([[[[5.0, 0.0]], [[0.0, 0.0]]]])  # sure of the first pixel
     >>> labels = torch.tensor([[[0, 0]]])
@@ -68,7 +69,7 @@ def ohem_cross_entropy(
             f"ohem_cross_entropy got {len(class_weights)} class weights for {categories} "
             "categories: give one each"
         )
-    if fault := label_fault(labels, categories, ignore_id):
+    if fault := label_fault(logits, labels, ignore_id, pixel_weights):
         raise StructureError(f"ohem_cross_entropy got {fault}")
     # Half precision cannot hold the sum over many pixels.
     logits = logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits

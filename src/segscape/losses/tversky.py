@@ -59,8 +59,8 @@ def tversky(
             batch), not over all.
 
     Raises:
-        StructureError: when an option is out of its range and, on the CPU, for a label that is
-            neither a category nor ignored.
+        StructureError: when an option is out of its range, for labels of another size and, on the
+            CPU, for a label that is neither a category nor ignored.
 
     >>> logits = torch.zeros(1, 2, 1, 2)
     >>> round(float(tversky(logits, torch.tensor([[[0, 1]]]), alpha=1.0, beta=1.0)), 4)
@@ -71,14 +71,15 @@ def tversky(
             f"tversky: alpha {alpha}, beta {beta}, smooth {smooth}, gamma {gamma}: the first three "
             "must be 0 or more, gamma above 0"
         )
-    if fault := label_fault(labels, logits.shape[1], ignore_id):
+    if fault := label_fault(logits, labels, ignore_id, pixel_weights):
         raise StructureError(f"tversky got {fault}")
     overlap = softmax_overlap(
         logits, labels, ignore_id=ignore_id, pixel_weights=pixel_weights, per_image=per_image
     )
     hits = overlap.hits
     size = hits + alpha * (overlap.predicted - hits) + beta * (overlap.true - hits) + smooth
-    index = torch.where(size > 0, hits + smooth, 1) / torch.where(size > 0, size, 1)
+    empty = size <= 0
+    index = torch.where(empty, 1, hits + smooth) / torch.where(empty, 1, size)
     losses = 1 - index
     if gamma != 1:
         # A root is infinitely steep at 0, and rounding may go below.
