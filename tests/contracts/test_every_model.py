@@ -77,6 +77,22 @@ def test_grey_images_are_read_as_colour(model: Any):
     torch.testing.assert_close(logits_of(model, grey), logits_of(model, colour))
 
 
+@pytest.mark.parametrize("channels", [1, 5])
+@pytest.mark.parametrize("name", MODELS)
+def test_images_of_any_number_of_channels_are_read_and_learned_from(name: str, channels: int):
+    model = small_model(name, in_channels=channels)
+    batch = noise_batch((24, 33), channels=channels)
+    pixels = batch.pixels.clone().requires_grad_()
+    labels = LabelMap(torch.randint(0, 3, (24, 33), dtype=torch.uint8), TAXONOMY)
+    outputs = model.train()(ImageBatch(pixels, batch.sizes))
+    terms = model.losses(outputs, SemanticTarget.stack([labels]))
+    torch.stack([*terms.values()]).sum().backward()
+    assert pixels.grad is not None
+    assert pixels.grad.isfinite().all()
+    assert pixels.grad.abs().sum((0, 2, 3)).all(), "a channel is not looked at"
+    assert logits_of(model.eval(), batch).isfinite().all()
+
+
 def test_gradients_reach_every_parameter_even_from_one_small_image(model: Any):
     model.train()
     model.zero_grad()

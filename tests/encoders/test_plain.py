@@ -40,7 +40,7 @@ def test_maps_come_finest_first_for_any_depth_and_channels():
         ("plain0", {}, "expected the channels"),
         ("plainest", {}, "expected the channels"),
         ("plain16", {"weights": "download"}, "no public weights"),
-        ("plain16", {"output_stride": 8}, "no dilated form"),
+        ("plain16", {"output_stride": 8}, "cannot give output_stride 8"),
     ],
 )
 def test_what_it_cannot_do_is_refused(name, options, message):

@@ -36,10 +36,10 @@ SMALL: dict[str, dict[str, object]] = {
 }
 
 
-def small_model(name: str, *, seed: int = 0) -> Any:
+def small_model(name: str, *, in_channels: int = 3, seed: int = 0) -> Any:
     """A small network; layers that begin at zero are made random, so that gradients pass."""
     torch.manual_seed(seed)
-    model = build_model(name, TAXONOMY, SMALL[name])
+    model = build_model(name, TAXONOMY, SMALL[name] | {"in_channels": in_channels})
     for module in model.modules():
         # Scores of the fully convolutional networks, and the last scale of each residual block.
         if isinstance(module, nn.Conv2d | nn.BatchNorm2d) and not module.weight.any():

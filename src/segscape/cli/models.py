@@ -16,9 +16,7 @@ GLOBAL = "image"
 
 def models(
     names: Annotated[list[str] | None, typer.Argument(help="Only these.")] = None,
-    task: Annotated[
-        str | None, typer.Option(help="Only those of this task: semantic, instance, panoptic.")
-    ] = None,
+    task: Annotated[str | None, typer.Option(help="Only those of this task, as semantic.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """List the networks: task, paper, parameters, strides, receptive field at default options.

@@ -85,7 +85,9 @@ def _examine(recipe: "Recipe") -> None:
         diagnosis = examine(spec, splits=splits, classes=classes, ignore=data.ignore, quick=True)
         diagnosis.refuse_errors()
         if diagnosis.findings:
-            _say(f"{spec}: {len(diagnosis.findings)} remarks: segscape check {spec} shows them")
+            number = len(diagnosis.findings)
+            remarks = "1 remark" if number == 1 else f"{number} remarks"
+            _say(f"{spec}: {remarks}: segscape check {spec} shows them")
 
 
 def _say(text: str) -> None:

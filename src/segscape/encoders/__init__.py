@@ -7,6 +7,7 @@ from typing import Literal
 from segscape.encoders.alexnet import build_alexnet
 from segscape.encoders.dilation import set_multi_grid
 from segscape.encoders.encoder import Encoder as Encoder
+from segscape.encoders.encoder import no_denser_maps
 from segscape.encoders.mix_transformer import SIZES as MIX_TRANSFORMERS
 from segscape.encoders.mix_transformer import MixTransformer as MixTransformer
 from segscape.encoders.mix_transformer import build_mix_transformer
@@ -65,11 +66,13 @@ def build_encoder(
             depth=depth,
         )
     if name.startswith(PREFIX):
-        if weights is not None or output_stride != 32:
+        if weights is not None:
             raise RecipeError(
-                f"encoder '{name}' has no public weights and no dilated form: leave out weights "
-                "and output_stride, or choose a backbone of timm, as resnet34"
+                f"encoder '{name}' has no public weights: leave out weights, or choose a backbone "
+                "of timm, as resnet34"
             )
+        if output_stride != 32:
+            raise no_denser_maps(f"encoder '{name}'", output_stride)
         return build_plain(name, in_channels=in_channels, depth=depth)
     encoder = TimmEncoder(
         name, in_channels=in_channels, output_stride=output_stride, weights=weights, depth=depth

@@ -17,8 +17,8 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from segscape.encoders.encoder import no_denser_maps
 from segscape.encoders.weight_files import load_by_name, read_torchvision
-from segscape.structures import RecipeError
 
 AlexNetVariant = Literal["published", "torchvision"]
 CHANNELS: dict[str, tuple[int, ...]] = {
@@ -106,10 +106,7 @@ def build_alexnet(
         CheckpointError: when the weights do not fit or cannot be fetched.
     """
     if output_stride != 32:
-        raise RecipeError(
-            f"encoder 'alexnet' cannot give output_stride {output_stride}: use 32 or a residual "
-            "network, as resnet34"
-        )
+        raise no_denser_maps("encoder 'alexnet'", output_stride)
     encoder = AlexNet(in_channels=in_channels)
     if weights is not None:
         tensors = read_torchvision("AlexNet_Weights.IMAGENET1K_V1", weights)

@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from segscape.encoders.encoder import no_denser_maps
 from segscape.structures import RecipeError
 
 # Side of the noise that is sent through the network to see where it strides.
@@ -138,16 +139,12 @@ def dilate(network: nn.Module, *, output_stride: int, in_channels: int) -> None:
     try:
         _, after = _run(network, trial)
     except (AssertionError, RuntimeError, ValueError) as error:
-        raise RecipeError(
-            f"the network cannot give output_stride {output_stride}: it does not read "
-            "denser maps; use 32, or a convolutional network"
-        ) from error
+        why = ", for it does not read denser maps"
+        raise no_denser_maps("the network", output_stride, why=why) from error
     wanted = [coarse * max(1, _stride(coarse) // output_stride) for coarse in before]
     if after != wanted:
-        raise RecipeError(
-            f"the network cannot give output_stride {output_stride}: it strides in "
-            "something else than convolutions and poolings; use 32, or a convolutional network"
-        )
+        why = ", for it strides in something else than convolutions and poolings"
+        raise no_denser_maps("the network", output_stride, why=why)
 
 
 def set_multi_grid(network: nn.Module, factors: Sequence[int]) -> None:
@@ -235,10 +232,8 @@ def _dilated(path: str, layer: Any, before: Pair, after: Pair, output_stride: in
             return DilatedAvgPool2d(window)
     if plain and isinstance(layer, nn.Conv2d) and _is_ordinary(layer):
         return _dilated_conv(layer, _spread(layer, before, after, output_stride))
-    raise RecipeError(
-        f"layer {path} ({type(layer).__name__}) cannot be dilated, so that the network cannot give "
-        f"output_stride {output_stride}: use 32, or a backbone of plain convolutions"
-    )
+    why = f", for its layer {path} ({type(layer).__name__}) cannot be dilated"
+    raise no_denser_maps("the network", output_stride, why=why)
 
 
 def _spread(layer: Any, before: Pair, after: Pair, output_stride: int) -> Window:  # noqa: ANN401

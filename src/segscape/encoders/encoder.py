@@ -5,6 +5,8 @@ from typing import Protocol, runtime_checkable
 from jaxtyping import Float
 from torch import Tensor
 
+from segscape.structures import RecipeError
+
 
 @runtime_checkable
 class Encoder(Protocol):
@@ -33,3 +35,11 @@ class Encoder(Protocol):
     ) -> list[Float[Tensor, "batch _ _ _"]]:
         """The maps, each of size (height / stride, width / stride)."""
         ...
+
+
+def no_denser_maps(network: str, output_stride: int, *, why: str = "") -> RecipeError:
+    """What to say when a backbone keeps its strides."""
+    return RecipeError(
+        f"{network} cannot give output_stride {output_stride}{why}: choose a residual network, as "
+        "resnet34, or output_stride=32 where the model takes it"
+    )

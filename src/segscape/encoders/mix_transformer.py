@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from segscape.encoders.encoder import no_denser_maps
 from segscape.encoders.weight_files import load_by_name, read_weights
 from segscape.structures import CheckpointError, RecipeError
 
@@ -304,10 +305,7 @@ def build_mix_transformer(
     if name not in SIZES:
         raise RecipeError(f"no encoder is named '{name}': choose one of {', '.join(SIZES)}")
     if output_stride != 32:
-        raise RecipeError(
-            f"encoder '{name}' cannot give output_stride {output_stride}: use 32 or a residual "
-            "network, as resnet34"
-        )
+        raise no_denser_maps(f"encoder '{name}'", output_stride)
     channels, blocks = SIZES[name]
     if depth is not None and not 1 <= depth <= len(channels):
         raise RecipeError(

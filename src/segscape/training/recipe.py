@@ -106,7 +106,8 @@ class Training(_Part):
         lengths = {"epochs": self.epochs, "steps": self.steps, "minutes": self.minutes}
         given = [name for name, length in lengths.items() if length is not None]
         if len(given) != 1:
-            found = f"; it has {', '.join(given)}: set training.{given[0]}=null" if given else ""
+            too_many = " or ".join(f"training.{name}=null" for name in given)
+            found = f"; it has {' and '.join(given)}: set {too_many}" if given else ""
             raise ValueError(f"one of epochs, steps and minutes{found}")
         return self
 

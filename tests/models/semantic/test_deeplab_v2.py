@@ -15,7 +15,9 @@ VOC = Taxonomy.from_names([f"class {index}" for index in range(21)])
 
 def small(**options: Any) -> Any:
     torch.manual_seed(0)
-    given = {"encoder": "resnet18", "hidden_channels": 8, "rates": [1, 2]} | options
+    given = {"encoder": "resnet18", "rates": [1, 2]} | options
+    if given["encoder"] == "vgg16":
+        given["hidden_channels"] = 8
     model: Any = build_model("deeplab_v2", TAXONOMY, given)
     for module in model.branches.modules():
         if isinstance(module, nn.Conv2d):
@@ -99,3 +101,9 @@ def test_each_scale_and_the_maximum_are_trained_alike():
 def test_transformers_are_refused():
     with pytest.raises(RecipeError, match="cannot give output_stride 8"):
         build_model("deeplab_v2", TAXONOMY, {"encoder": "swin_tiny_patch4_window7_224"})
+
+
+@pytest.mark.parametrize("option", [{"hidden_channels": 7}, {"dropout": 0.1}])
+def test_options_of_vgg16_are_refused_elsewhere(option):
+    with pytest.raises(RecipeError, match="is for encoder=vgg16"):
+        build_model("deeplab_v2", TAXONOMY, {"encoder": "resnet18"} | option)

@@ -70,6 +70,6 @@ def test_the_auxiliary_loss_weighs_four_tenths():
 
 
 def test_an_encoder_that_cannot_be_dilated_is_told():
-    with pytest.raises(RecipeError, match="cannot give output_stride 8: use 32"):
+    with pytest.raises(RecipeError, match="output_stride=32 where the model takes it"):
         small(encoder="mit_b0")
     assert small(encoder="mit_b0", output_stride=32).strides == (32,)

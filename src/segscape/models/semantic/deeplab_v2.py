@@ -35,7 +35,7 @@ from segscape.models.outputs import SemanticOutputs
 from segscape.models.semantic_model import SemanticModel
 from segscape.ops.grid import read_grid
 from segscape.ops.resize import resize_maps
-from segscape.structures import Size, Taxonomy
+from segscape.structures import RecipeError, Size, Taxonomy
 
 STRIDE = 8
 # Table 3: ASPP-L; ASPP-S is (2, 4, 8, 12), LargeFOV is (12,).
@@ -155,8 +155,8 @@ def build_deeplab_v2(
     encoder: str = "resnet101",
     rates: Rates = RATES,
     multi_scale: bool = False,
-    hidden_channels: Count = 1024,
-    dropout: Fraction = 0.5,
+    hidden_channels: Count | None = None,
+    dropout: Fraction | None = None,
     weights: Path | Literal["download"] | None = None,
     mean: PerChannel = None,
     std: PerChannel = None,
@@ -164,16 +164,23 @@ def build_deeplab_v2(
     """Build DeepLabv2.
 
     `encoder` is `vgg16` for the paper's own VGG16, else any that can keep a stride of 8; `weights`
-    are its public ones: a file, or "download". `hidden_channels` and `dropout` belong to VGG16.
+    are its public ones: a file, or "download". `hidden_channels` (1,024) and `dropout` (0.5) belong
+    to VGG16.
     """
+    for option, value in (("hidden_channels", hidden_channels), ("dropout", dropout)):
+        if value is not None and encoder != "vgg16":
+            raise RecipeError(
+                f"deeplab_v2: {option}={value} is for encoder=vgg16, and the encoder is "
+                f"'{encoder}': leave it out"
+            )
     return DeepLabV2(
         taxonomy,
         AtrousVGG16(in_channels=in_channels, weights=weights)
         if encoder == "vgg16"
         else build_encoder(encoder, in_channels=in_channels, output_stride=STRIDE, weights=weights),
         rates=rates,
-        hidden_channels=hidden_channels,
-        dropout=dropout,
+        hidden_channels=1024 if hidden_channels is None else hidden_channels,
+        dropout=0.5 if dropout is None else dropout,
         multi_scale=multi_scale,
         in_channels=in_channels,
         mean=mean,
