@@ -1,7 +1,8 @@
 """How many labels of trained networks are the same in bf16 and in float32.
 
 `python -m benchmarks.label_agreement IMAGES RUN...` predicts every `EACH`th image of a folder with
-each run in both precisions, as `segscape predict` does, and prints the share of equal pixels.
+each run in both precisions, as `segscape predict` does, and prints the share of equal pixels. It
+fails where that is less than `LEAST`.
 """
 
 import argparse
@@ -11,7 +12,7 @@ from pathlib import Path
 from segscape.inference.segmenter import Segmenter
 from segscape.io.image_files import find_images, read_image
 
-EACH = 5
+EACH, LEAST = 5, 0.995
 
 
 @dataclass(frozen=True)
@@ -50,3 +51,5 @@ if __name__ == "__main__":
             f"of {len(chosen)} images",
             flush=True,
         )
+        if found.mean < LEAST:
+            raise SystemExit(f"{folder.name}: less than {LEAST:.1%}")

@@ -32,7 +32,8 @@ from segscape.training.hardware import choose
 
 ROUNDS = 5
 FITTING_STEPS = 60
-# Of a network fitted for seconds, whose scores are still close; a trained one agrees more.
+# Of a network fitted for seconds, whose scores are still close: `label_agreement` judges trained
+# ones.
 AGREEMENT = 0.98
 
 
@@ -153,7 +154,8 @@ def _compared(pair: Pair) -> list[Comparison]:
     return [
         _prediction(pair, ours, peer, "auto"),
         _prediction(pair, ours, peer, "fp32"),
-        _step(pair, ours, peer),
+        _step(pair, ours, peer, "auto"),
+        _step(pair, ours, peer, "fp32"),
     ]
 
 
@@ -216,22 +218,22 @@ def _scene(side: int) -> ImageBatch:
     return ImageBatch.stack([SyntheticSemantic(1, size=Size(side, side), seed=5)[0].image])
 
 
-def _step(pair: Pair, ours: SemanticModel, peer: nn.Module) -> Comparison:
+def _step(pair: Pair, ours: SemanticModel, peer: nn.Module, wanted: str) -> Comparison:
     images = batch(4, 256, 256)
     labels = torch.randint(0, CATEGORIES, (4, 256, 256))
-    choice = choose(CPU)
+    precision = choose(CPU).precision if wanted == "auto" else wanted
     ours.train()
     peer.train()
 
     def our_logits() -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16, enabled=choice.precision == "bf16"):
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
             return ours(images).logits
 
     pixels = ours.normalize(images.pixels)
     return compare(
         step_of(ours, our_logits, labels),
         step_of(peer, lambda: peer(pixels), labels),
-        name=f"{pair.name} step 4x256 ({choice.precision})",
+        name=f"{pair.name} step 4x256 ({precision})",
         rounds=ROUNDS,
     )
 
