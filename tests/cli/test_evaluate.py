@@ -59,6 +59,9 @@ def test_the_recipes_validation_images_are_judged_by_default(made, capsys):
     found = json.loads((made / "out.json").read_text())
     assert found["images"] == 2
     assert found["pixels"]["void"] > 0
+    assert found["intervals"] is None
+    for told in (printed, (made / "run" / "report.html").read_text()):
+        assert "no intervals: 2 images are too few to draw from, 5 are the least" in told
     assert [category["name"] for category in found["per_class"]] == NAMES
     assert f"{100 * found['metrics']['miou']:.1f}" in printed
     assert f"boundary F1 {100 * found['metrics']['boundary_f1']:.1f}" in " ".join(printed.split())

@@ -69,14 +69,29 @@ def test_json_has_the_promised_keys_and_no_nan():
     assert {"miou", "pixel_accuracy", "mean_pixel_accuracy", "mean_dice"} <= set(found["metrics"])
     for category in found["per_class"]:
         assert list(category) == ["name", "iou", "precision", "recall", "f1", "accuracy"]
-    low, high = found["intervals"]["miou"]
-    assert low <= found["metrics"]["miou"] <= high
-    assert found["intervals"]["iou"]["car"] is None
     assert found["data"] == {"split": "val"}
     assert found["model"] == {"name": "unet"}
     assert found["environment"]["torch"] == torch.__version__
     assert set(found["speed"]) == {"mean_seconds", "median_seconds", "total_seconds"}
     assert any("car" in rule for rule in found["rules"])
+
+
+def test_intervals_are_those_of_five_images_or_more():
+    for times in (1, 2, 3):
+        dataset = numbered(TRUTHS * times, TAXONOMY)
+        found = evaluate(TableSegmenter(TAXONOMY, ANSWERS * times), dataset, draws=50)
+        plain = json.loads(json.dumps(found.to_json(), allow_nan=False))
+        if times < 3:
+            why = f"no intervals: {2 * times} images are too few to draw from, 5 are the least"
+            assert plain["intervals"] is None
+            assert found.why_no_intervals == why
+            assert f"{why.capitalize()}." in found.rules
+            continue
+        low, high = plain["intervals"]["miou"]
+        assert low <= plain["metrics"]["miou"] <= high
+        assert plain["intervals"]["iou"]["car"] is None
+        assert found.why_no_intervals == ""
+        assert not any("No intervals" in rule for rule in found.rules)
 
 
 def test_order_of_the_images_changes_nothing():

@@ -92,6 +92,7 @@ def test_the_page_shows_numbers_pictures_and_curves(found, run):
     page = _Page(render(found, title="camvid on val", run=run))
     words = " ".join(page.words)
     assert f"{100 * found.scores.miou:.1f}" in words
+    assert "Interval" in page.words
     assert sum(tag == "img" for tag, _ in page.tags) == 4 * len(found.worst + found.best)
     assert {"categories", "confusion", "images", "calibration", "training", "rules", "details"} <= {
         attributes.get("id") for tag, attributes in page.tags if tag == "section"
@@ -123,6 +124,8 @@ def test_one_void_image_makes_a_page_too():
         calibrate=False,
     )
     page = _Page(render(bare, title="x"))
+    assert "Interval" not in page.words
+    assert "no intervals: 1 image is too few to draw from, 5 are the least" in page.words
     assert "No pixel is wrong." in " ".join(page.words)
     assert "calibration" not in {attributes.get("id") for _, attributes in page.tags}
 

@@ -74,6 +74,8 @@ def overall(evaluation: Evaluation) -> Text:
     speed = evaluation.speed
     text.append(f"{'images':24}", style="dim").append(f"{evaluation.images:>6,}", style="bold")
     text.append(f"  ({speed.mean_seconds:.3g} s per image)")
+    if evaluation.why_no_intervals:
+        text.append(f"\n{evaluation.why_no_intervals}")
     if evaluation.judged_pixels == 0:
         text.append(
             "\nevery pixel is void, so nothing could be judged: look at --ignore and --classes",

@@ -78,7 +78,8 @@ def evaluate(
     Args:
         segmenter: what is judged. Its categories are matched with the data set's by name.
         dataset: images with their truth.
-        level: of the confidence intervals, in (0, 1); None for no intervals.
+        level: of the confidence intervals, in (0, 1); None for no intervals. Fewer than five images
+            have none.
         draws: bootstrap draws for them, 1 or more.
         seed: of these draws.
         calibrate: whether to judge the scores, too; it costs their softmax and memory.

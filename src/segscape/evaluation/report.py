@@ -46,6 +46,7 @@ def render(
         judged=evaluation.judged_pixels,
         void_share=evaluation.void_pixels / everything if everything else 0.0,
         level=None if intervals is None else f"{intervals.level:.0%}",
+        why_no_intervals=evaluation.why_no_intervals,
         headline=report_views.headline(evaluation),
         categories=report_views.category_rows(evaluation),
         matrix=report_views.matrix_view(evaluation),

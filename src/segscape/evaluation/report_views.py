@@ -89,8 +89,9 @@ def headline(evaluation: Evaluation) -> list[dict[str, Any]]:
         if intervals is None
         else {"miou": intervals.miou, "pixel_accuracy": intervals.pixel_accuracy}
     )
+    notes = {"miou": evaluation.why_no_intervals, **NOTES}
     cards = [
-        _card(label, getattr(evaluation.scores, name), NOTES.get(name, ""), known.get(name))
+        _card(label, getattr(evaluation.scores, name), notes.get(name, ""), known.get(name))
         for name, label in HEADLINE.items()
     ]
     if evaluation.boundary is not None:

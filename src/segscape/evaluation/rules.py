@@ -2,7 +2,7 @@
 
 from segscape.evaluation.boundaries import BoundaryScores
 from segscape.evaluation.cells import CellAgreement
-from segscape.metrics.bootstrap import ConfidenceIntervals
+from segscape.metrics.bootstrap import ConfidenceIntervals, why_no_intervals
 from segscape.metrics.calibration import CalibrationScores
 from segscape.metrics.scores import SegmentationScores
 
@@ -44,6 +44,8 @@ def rules_in_words(
             "images like these, not with another training; images that resemble each other, as "
             f"the frames of one film, make them too narrow.{few}"
         )
+    elif why := why_no_intervals(scores.images):
+        rules.append(f"{why.capitalize()}.")
     if calibration is not None:
         rules.append(
             f"Calibration groups judged pixels by their highest score into "
