@@ -54,7 +54,7 @@ class Evaluation:
         intervals: how far they would move with other images, None when not asked
             for or for too few images.
         calibration: whether scores can be read as probabilities, None when not asked for.
-        boundary: how well contours are followed, None when not asked for.
+        boundary: how well contours are followed and small regions found, None when not asked for.
         cells: how well the pieces of a category are told apart, None when not asked for.
         void_pixels: pixels the truth ignores: not judged.
         worst: images of the lowest mean IoU, worst first.
@@ -134,6 +134,11 @@ class Evaluation:
             "calibration": None if self.calibration is None else _plain(asdict(self.calibration)),
             "boundary": (
                 None if self.boundary is None else _plain(self.boundary.to_json(self.taxonomy))
+            ),
+            "region_sizes": (
+                None
+                if self.boundary is None
+                else _plain(self.boundary.sizes_to_json(self.taxonomy))
             ),
             "cells": None if self.cells is None else _plain(self.cells.to_json()),
             "speed": asdict(self.speed),

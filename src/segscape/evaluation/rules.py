@@ -98,10 +98,17 @@ def _about_boundaries(boundary: BoundaryScores) -> list[str]:
             f"Trimaps are the mean IoU of the judged pixels up to {widths} pixels from where the "
             "truth changes, to void too."
         ),
+        (
+            "Region sizes: a region is a connected piece of one category (corners connect), its "
+            "size that of the true piece in pixels, split as COCO splits objects; a wrong pixel "
+            "counts at the size of the true region that its own called piece shares most pixels "
+            "with, or of that piece where it hits none."
+        ),
     ]
     if boundary.images_left_out:
         rules.append(
-            f"{boundary.images_left_out} images were too large for their boundaries to be judged."
+            f"{boundary.images_left_out} images were too large for their boundaries and regions to "
+            "be judged."
         )
     return rules
 
