@@ -59,9 +59,19 @@ def test_the_recipes_validation_images_are_judged_by_default(made, capsys):
     found = json.loads((made / "out.json").read_text())
     assert found["images"] == 2
     assert found["pixels"]["void"] > 0
+    assert found["intervals"] is None
+    for told in (printed, (made / "run" / "report.html").read_text()):
+        assert "no intervals: 2 images are too few to draw from, 5 are the least" in told
     assert [category["name"] for category in found["per_class"]] == NAMES
     assert f"{100 * found['metrics']['miou']:.1f}" in printed
     assert f"boundary F1 {100 * found['metrics']['boundary_f1']:.1f}" in " ".join(printed.split())
+    trimap, small = found["metrics"]["trimap"], found["region_sizes"][0]
+    words = " ".join(printed.split())
+    assert f"trimap mIoU, 1 px {100 * trimap['1']:.1f} (32 px: {100 * trimap['32']:.1f})" in words
+    assert (
+        f"recall below 1,024 px {100 * small['mean_recall']:.1f} "
+        f"(IoU {100 * small['miou']:.1f}; regions {small['regions']:,})"
+    ) in words
     assert "Boundary IoU" in (made / "run" / "report.html").read_text()
     assert str(made / "run" / "report.html") in printed
     assert str(made / "out.json") in printed

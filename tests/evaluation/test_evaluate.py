@@ -9,6 +9,7 @@ from tests.support.stand_in_segmenter import TableSegmenter, numbered
 from segscape.evaluation.evaluate import evaluate
 from segscape.metrics.boundary_f1 import BoundaryF1
 from segscape.metrics.boundary_iou import BoundaryIoU
+from segscape.metrics.region_sizes import RegionSizes
 from segscape.metrics.trimap import TrimapIoU
 from segscape.structures import CheckpointError, DatasetError, StructureError, Taxonomy
 
@@ -69,14 +70,29 @@ def test_json_has_the_promised_keys_and_no_nan():
     assert {"miou", "pixel_accuracy", "mean_pixel_accuracy", "mean_dice"} <= set(found["metrics"])
     for category in found["per_class"]:
         assert list(category) == ["name", "iou", "precision", "recall", "f1", "accuracy"]
-    low, high = found["intervals"]["miou"]
-    assert low <= found["metrics"]["miou"] <= high
-    assert found["intervals"]["iou"]["car"] is None
     assert found["data"] == {"split": "val"}
     assert found["model"] == {"name": "unet"}
     assert found["environment"]["torch"] == torch.__version__
     assert set(found["speed"]) == {"mean_seconds", "median_seconds", "total_seconds"}
     assert any("car" in rule for rule in found["rules"])
+
+
+def test_intervals_are_those_of_five_images_or_more():
+    for times in (1, 2, 3):
+        dataset = numbered(TRUTHS * times, TAXONOMY)
+        found = evaluate(TableSegmenter(TAXONOMY, ANSWERS * times), dataset, draws=50)
+        plain = json.loads(json.dumps(found.to_json(), allow_nan=False))
+        if times < 3:
+            why = f"no intervals: {2 * times} images are too few to draw from, 5 are the least"
+            assert plain["intervals"] is None
+            assert found.why_no_intervals == why
+            assert f"{why.capitalize()}." in found.rules
+            continue
+        low, high = plain["intervals"]["miou"]
+        assert low <= plain["metrics"]["miou"] <= high
+        assert plain["intervals"]["iou"]["car"] is None
+        assert found.why_no_intervals == ""
+        assert not any("No intervals" in rule for rule in found.rules)
 
 
 def test_order_of_the_images_changes_nothing():
@@ -197,11 +213,34 @@ def test_contours_are_judged_unless_not_asked_for():
     assert written["boundary"]["per_class"][2] == {"name": "car", "f1": None, "iou": None}
     assert [row["key"] for row in written["boundary"]["per_image"]] == ["image 0", "image 1"]
     assert any("Boundary F1 pairs" in rule for rule in found.rules)
+    assert any("Region sizes" in rule for rule in found.rules)
     plain = _judge(contours=False)
     assert plain.boundary is None
     assert plain.to_json()["boundary"] is None
     assert "boundary_f1" not in plain.to_json()["metrics"]
+    assert plain.to_json()["region_sizes"] is None
     assert not any("Boundary" in rule for rule in plain.rules)
+
+
+def test_regions_are_judged_by_their_size():
+    truth = torch.zeros(40, 40, dtype=torch.uint8)  # a sky of 1,596 pixels and a car of 4
+    truth[3:5, 3:5] = 2
+    answer = truth.clone()
+    answer[3, 3:5] = 0
+    found = evaluate(TableSegmenter(TAXONOMY, [answer]), numbered([truth], TAXONOMY))
+    assert found.boundary is not None
+    metric = RegionSizes(TAXONOMY)
+    metric.update(answer, truth, "image 0")
+    assert repr(found.boundary.sizes) == repr(metric.compute())
+    small, middling, large = json.loads(json.dumps(found.to_json(), allow_nan=False))[
+        "region_sizes"
+    ]
+    assert (small["low"], small["high"], small["regions"]) == (0, 1024, 1)
+    assert small["mean_recall"] == 0.5
+    assert small["per_class"][0] == {"name": "sky", "regions": 0, "recall": None, "iou": None}
+    assert small["per_class"][2] == {"name": "car", "regions": 1, "recall": 0.5, "iou": 0.5}
+    assert middling["per_class"][0]["iou"] == pytest.approx(1596 / 1598)
+    assert (large["high"], large["regions"], large["miou"]) == (None, 0, None)
 
 
 def test_contours_of_huge_images_are_left_out(monkeypatch):
@@ -210,6 +249,7 @@ def test_contours_of_huge_images_are_left_out(monkeypatch):
     assert found.boundary is not None
     assert found.boundary.images_left_out == 1
     assert list(found.boundary.f1.per_image) == ["image 1"]
+    assert found.boundary.sizes[0].regions == 2
     assert any("1 images were too large" in rule for rule in found.rules)
     monkeypatch.setattr("segscape.evaluation.boundaries.MOST_PIXELS", 3)
     assert _judge().boundary is None

@@ -92,6 +92,7 @@ def test_the_page_shows_numbers_pictures_and_curves(found, run):
     page = _Page(render(found, title="camvid on val", run=run))
     words = " ".join(page.words)
     assert f"{100 * found.scores.miou:.1f}" in words
+    assert "Interval" in page.words
     assert sum(tag == "img" for tag, _ in page.tags) == 4 * len(found.worst + found.best)
     assert {"categories", "confusion", "images", "calibration", "training", "rules", "details"} <= {
         attributes.get("id") for tag, attributes in page.tags if tag == "section"
@@ -103,6 +104,31 @@ def test_the_page_shows_numbers_pictures_and_curves(found, run):
     assert len(cells) == 9
     right = found.scores.matrix[1, 1]
     assert any(f"{int(right):,} pixels" in cell for cell in cells)
+
+
+def test_trimaps_and_region_sizes_are_on_the_page(found):
+    page = _Page(render(found, title="x"))
+    assert sum(attributes.get("class") == "curve c0" for _, attributes in page.tags) == 2
+    for width, miou in found.boundary.trimap.items():
+        assert str(width) in page.words
+        assert f"{100 * miou:.1f}" in page.words
+    small = found.boundary.sizes[0]
+    place = page.words.index("below 1,024 px")
+    told = [word for word in page.words[place:] if word.strip()][1:4]
+    assert told == [f"{small.regions:,}"] + [
+        f"{100 * share:.1f}" for share in (small.mean_recall, small.miou)
+    ]
+    assert {"1,024 to 9,215 px", "9,216 px and more"} <= set(page.words)
+    recalls = [a for tag, a in page.tags if tag == "td" and "true regions" in a.get("title", "")]
+    assert len(recalls) == 3 * len(TAXONOMY)
+    without = evaluate(
+        TableSegmenter(TAXONOMY, [found.worst[0].prediction.labels]),
+        numbered([found.worst[0].target.labels], TAXONOMY),
+        contours=False,
+        calibrate=False,
+    )
+    page = _Page(render(without, title="x"))
+    assert "contours" not in {attributes.get("id") for _, attributes in page.tags}
 
 
 def test_without_a_run_there_are_no_curves(found, tmp_path):
@@ -123,6 +149,8 @@ def test_one_void_image_makes_a_page_too():
         calibrate=False,
     )
     page = _Page(render(bare, title="x"))
+    assert "Interval" not in page.words
+    assert "no intervals: 1 image is too few to draw from, 5 are the least" in page.words
     assert "No pixel is wrong." in " ".join(page.words)
     assert "calibration" not in {attributes.get("id") for _, attributes in page.tags}
 
@@ -137,7 +165,7 @@ def test_predictions_of_nothing_have_their_own_column():
 
 
 def test_many_categories_keep_the_page_small(tmp_path, monkeypatch):
-    monkeypatch.setattr(pages, "MOST_BYTES", 500_000)
+    monkeypatch.setattr(pages, "MOST_BYTES", 550_000)
     many = Taxonomy.from_names([f"category {i}" for i in range(150)])
     generator = torch.Generator().manual_seed(0)
     # Noise is the worst there is for compression: the pictures must be made smaller.
@@ -147,7 +175,7 @@ def test_many_categories_keep_the_page_small(tmp_path, monkeypatch):
     dataset = numbered(truths, many)
     found = evaluate(TableSegmenter(many, truths[::-1]), dataset, calibrate=False, draws=10)
     write_report(tmp_path / "report.html", found)
-    assert (tmp_path / "report.html").stat().st_size < 500_000
+    assert (tmp_path / "report.html").stat().st_size < 550_000
     page = _Page((tmp_path / "report.html").read_text("utf-8"))
     assert sum("data-r" in attributes for _, attributes in page.tags) == 40 * 40
 

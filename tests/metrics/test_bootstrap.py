@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from segscape.metrics import bootstrap
-from segscape.metrics.bootstrap import bootstrap_intervals
+from segscape.metrics.bootstrap import bootstrap_intervals, why_no_intervals
 from segscape.metrics.ratios import iou, mean_over_categories
 
 
 def intervals(hits, true, predicted, *, samples=1000, seed=0, level=0.95):
-    return bootstrap_intervals(
+    found = bootstrap_intervals(
         np.array(hits),
         np.array(true),
         np.array(predicted),
@@ -18,6 +18,8 @@ def intervals(hits, true, predicted, *, samples=1000, seed=0, level=0.95):
         level=level,
         absent="exclude",
     )
+    assert found is not None
+    return found
 
 
 def right_or_wrong(generator, images, share):
@@ -78,10 +80,20 @@ def test_blocks_of_draws_change_nothing(monkeypatch):
     assert intervals(*data, samples=101) == whole
 
 
-def test_seed_decides_and_one_image_has_no_width():
+def test_fewer_than_five_images_have_no_intervals():
+    counts = np.array([[3, 0]] * 5)
+    options = {"samples": 5, "seed": 0, "level": 0.95, "absent": "exclude"}
+    for images in range(1, 6):
+        few = [counts[:images]] * 3
+        assert (bootstrap_intervals(*few, **options) is None) == (images < 5)
+        assert bool(why_no_intervals(images)) == (images < 5)
+    assert why_no_intervals(1).startswith("no intervals: 1 image is too few")
+
+
+def test_seed_decides_and_equal_images_have_no_width():
     data = right_or_wrong(np.random.default_rng(5), 50, 0.5)
     assert intervals(*data, samples=20) == intervals(*data, samples=20)
     assert intervals(*data, samples=20) != intervals(*data, samples=20, seed=1)
-    single = intervals([[3, 0]], [[4, 0]], [[3, 0]])
-    assert single.miou.low == single.miou.high == 0.75
-    assert math.isnan(single.class_iou[1].low)
+    equal = intervals([[3, 0]] * 5, [[4, 0]] * 5, [[3, 0]] * 5)
+    assert equal.miou.low == equal.miou.high == 0.75
+    assert math.isnan(equal.class_iou[1].low)

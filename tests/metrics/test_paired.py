@@ -69,7 +69,9 @@ def test_an_interval_of_the_difference_is_narrower_than_either_when_images_are_h
     one = scored(truths, both)
     other = scored(truths, noisy(both, 0.05, 99))
     found = paired_difference(one, other)
-    alone = one.bootstrap().miou
+    intervals = one.bootstrap()
+    assert intervals is not None
+    alone = intervals.miou
     assert found.miou == pytest.approx(one.miou - other.miou)
     assert found.miou_interval.low > 0
     width = found.miou_interval.high - found.miou_interval.low

@@ -55,7 +55,10 @@ def evaluate(
         int | None, typer.Option(min=1, help="Judge only so many of the first images.")
     ] = None,
     boundary: Annotated[
-        bool, typer.Option(help="Judge contours, too: boundary F1, boundary IoU, trimaps.")
+        bool,
+        typer.Option(
+            help="Judge contours, too: boundary F1, boundary IoU, trimaps; and regions by size."
+        ),
     ] = True,
     cells: Annotated[
         str | None,

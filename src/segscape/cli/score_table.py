@@ -6,6 +6,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from segscape.evaluation.boundaries import BoundaryScores, size_in_words
 from segscape.evaluation.evaluation import Evaluation
 from segscape.metrics.bootstrap import Interval
 from segscape.metrics.scores import ClassScores
@@ -67,6 +68,8 @@ def overall(evaluation: Evaluation) -> Text:
         bounds = "" if interval is None or isnan(interval.low) else f"  ({_interval(interval)})"
         text.append(f"{name:24}", style="dim").append(f"{_percent(value):>6}", style="bold")
         text.append(f"{bounds}\n")
+    if evaluation.boundary is not None:
+        text.append(_near_contours(evaluation.boundary)).append(_by_size(evaluation.boundary))
     if evaluation.calibration is not None:
         error = evaluation.calibration.expected_calibration_error
         text.append(f"{'calibration error':24}", style="dim")
@@ -74,6 +77,8 @@ def overall(evaluation: Evaluation) -> Text:
     speed = evaluation.speed
     text.append(f"{'images':24}", style="dim").append(f"{evaluation.images:>6,}", style="bold")
     text.append(f"  ({speed.mean_seconds:.3g} s per image)")
+    if evaluation.why_no_intervals:
+        text.append(f"\n{evaluation.why_no_intervals}")
     if evaluation.judged_pixels == 0:
         text.append(
             "\nevery pixel is void, so nothing could be judged: look at --ignore and --classes",
@@ -83,6 +88,24 @@ def overall(evaluation: Evaluation) -> Text:
     absent = [scores.name for scores in scores.per_class if scores.support == 0]
     if absent:
         text.append(f"\nabsent from the truth: {', '.join(absent)}", style="yellow")
+    return text
+
+
+def _near_contours(boundary: BoundaryScores) -> Text:
+    """The mean IoU within the narrowest and the widest band."""
+    (narrow, first), *_, (wide, last) = boundary.trimap.items()
+    text = Text().append(f"{f'trimap mIoU, {narrow} px':24}", style="dim")
+    text.append(f"{_percent(first):>6}", style="bold")
+    return text.append(f"  ({wide} px: {_percent(last)})\n")
+
+
+def _by_size(boundary: BoundaryScores) -> Text:
+    """The mean recall of the true regions of each size."""
+    text = Text()
+    for row in boundary.sizes:
+        text.append(f"{'recall ' + size_in_words(row):24}", style="dim")
+        text.append(f"{_percent(row.mean_recall):>6}", style="bold")
+        text.append(f"  (IoU {_percent(row.miou)}; regions {row.regions:,})\n")
     return text
 
 

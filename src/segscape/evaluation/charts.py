@@ -4,12 +4,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from segscape.evaluation.name_places import Box, Dot, Label, place_names
+
 WIDTH, HEIGHT = 400, 230
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 12, 34
 SCATTER_WIDTH, SCATTER_HEIGHT = 760, 360
 MOST_POINTS = 400
-# Names nearer to each other than this would be written over one another.
-_NAME_WIDTH, _NAME_HEIGHT = 150, 15
+_SCATTER_FRAME = Box(
+    float(LEFT), float(TOP), float(SCATTER_WIDTH - RIGHT), float(SCATTER_HEIGHT - BOTTOM)
+)
+LARGEST_DOT = 14
 
 Point = tuple[float, float]
 
@@ -102,25 +106,11 @@ def line_chart(
 
 
 @dataclass(frozen=True)
-class Dot:
-    """A mark of a scatter chart and where its name is written."""
-
-    name: str
-    x: float
-    y: float
-    radius: float
-    low: float
-    high: float
-    name_x: float
-    name_y: float
-    name_anchor: str
-
-
-@dataclass(frozen=True)
 class ScatterChart:
-    """Dots ready to draw in a box of SCATTER_WIDTH x SCATTER_HEIGHT."""
+    """Dots and their names ready to draw in a box of SCATTER_WIDTH x SCATTER_HEIGHT."""
 
     dots: tuple[Dot, ...]
+    labels: tuple[Label, ...]
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
 
@@ -154,32 +144,19 @@ def scatter_chart(
 
     def up(y: float) -> float:
         share = (y - y_low) / (y_high - y_low)
-        return round(SCATTER_HEIGHT - BOTTOM - share * (SCATTER_HEIGHT - TOP - BOTTOM), 1)
+        # A dot on the lowest or the highest mark is inside, too.
+        room = SCATTER_HEIGHT - TOP - BOTTOM - 2 * LARGEST_DOT
+        return round(SCATTER_HEIGHT - BOTTOM - LARGEST_DOT - share * room, 1)
 
     dots: list[Dot] = []
     for name, x, y, size, interval in sorted(points, key=lambda one: -one[2]):
         low, high = (end if math.isfinite(end) else y for end in interval)
-        radius = round(4 + 10 * math.sqrt(size / largest), 1)
-        right = across(x) < 0.7 * SCATTER_WIDTH
-        name_x = across(x) + (radius + 6) * (1 if right else -1)
-        written = [dot.name_y for dot in dots if abs(dot.name_x - name_x) < _NAME_WIDTH]
-        name_y = max([up(y) + 4, *(line + _NAME_HEIGHT for line in written)])
-        dots.append(
-            Dot(
-                name,
-                across(x),
-                up(y),
-                radius,
-                up(low),
-                up(high),
-                round(name_x, 1),
-                round(min(name_y, SCATTER_HEIGHT - BOTTOM - 4.0), 1),
-                "start" if right else "end",
-            )
-        )
+        radius = round(LARGEST_DOT * (0.3 + 0.7 * math.sqrt(size / largest)), 1)
+        dots.append(Dot(name, across(x), up(y), radius, up(low), up(high)))
     x_marks = [mark for mark in _scatter_steps(x_low, x_high) if x_low <= mark <= x_high]
     return ScatterChart(
         tuple(dots),
+        place_names(dots, _SCATTER_FRAME),
         tuple(Tick(across(10**mark), tidy(10**mark)) for mark in x_marks),
         tuple(Tick(up(y), tidy(y)) for y in y_marks),
     )
@@ -188,9 +165,10 @@ def scatter_chart(
 def tidy(value: float) -> str:
     """Write a number as short as three digits allow.
 
-    >>> tidy(0.00025), tidy(1500.0), tidy(0.5), tidy(0.0)
-    ('2.5e-4', '1,500', '0.5', '0')
+    >>> tidy(0.00025), tidy(1500.0), tidy(10**3.3010299956639813), tidy(0.5), tidy(0.0)
+    ('2.5e-4', '1,500', '2,000', '0.5', '0')
     """
+    value = float(f"{value:.12g}")  # 2,000 where a logarithm made 1,999.9999999999998 of it
     if value == 0:
         return "0"
     if abs(value) >= 1000 and float(value).is_integer():

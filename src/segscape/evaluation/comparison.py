@@ -13,7 +13,6 @@ from segscape.evaluation.category_order import CategoryOrder
 from segscape.evaluation.evaluate import SemanticSegmenter, evaluate
 from segscape.evaluation.evaluation import Evaluation, Fact
 from segscape.evaluation.examples import LONGEST_SIDE
-from segscape.metrics.bootstrap import FEWEST_IMAGES
 from segscape.metrics.paired import PairedDifference, paired_difference
 from segscape.structures import CheckpointError, LabelMap, StructureError, Taxonomy
 from segscape.visualize.figures import smaller, smaller_labels
@@ -92,11 +91,7 @@ class Comparison:
     @property
     def why_no_intervals(self) -> str:
         """In a few words, empty where there are intervals."""
-        images = self.standings[0].evaluation.images
-        if images >= FEWEST_IMAGES:
-            return ""
-        few = "1 image is" if images == 1 else f"{images} images are"
-        return f"no intervals: {few} too few to draw from, {FEWEST_IMAGES} are the least"
+        return self.standings[0].evaluation.why_no_intervals
 
     def to_json(self) -> dict[str, Any]:
         """The numbers as dicts and lists; those not defined are null."""
@@ -166,7 +161,7 @@ def compare(
         evaluation = evaluate(
             segmenter,
             dataset,
-            level=level if count >= FEWEST_IMAGES else None,
+            level=level,
             seed=seed,
             calibrate=False,
             examples=0,

@@ -78,12 +78,13 @@ def evaluate(
     Args:
         segmenter: what is judged. Its categories are matched with the data set's by name.
         dataset: images with their truth.
-        level: of the confidence intervals, in (0, 1); None for no intervals.
+        level: of the confidence intervals, in (0, 1); None for no intervals. Fewer than five images
+            have none.
         draws: bootstrap draws for them, 1 or more.
         seed: of these draws.
         calibrate: whether to judge the scores, too; it costs their softmax and memory.
-        contours: whether to judge the boundaries, too; it costs about a fortieth of a second for an
-            image of 360 x 480.
+        contours: whether to judge the boundaries, and the regions by their size, too; it costs
+            about a twentieth of a second for an image of 360 x 480.
         cells: the category whose connected pieces are judged as cells, too (V^Rand, V^Info, warping
             error); None for none.
         examples: how many of the worst and of the best images to keep, 0 or more.

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from segscape.evaluation.boundaries import BoundaryScores
 from segscape.evaluation.cells import CellAgreement
-from segscape.metrics.bootstrap import ConfidenceIntervals, Interval
+from segscape.metrics.bootstrap import ConfidenceIntervals, Interval, why_no_intervals
 from segscape.metrics.calibration import CalibrationScores
 from segscape.metrics.scores import ImageScores, SegmentationScores
 from segscape.structures import LabelMap, Taxonomy
@@ -51,9 +51,10 @@ class Evaluation:
     Args:
         taxonomy: of the data set; the scores follow its order.
         scores: the numbers.
-        intervals: how far they would move with other images, None when not asked for.
+        intervals: how far they would move with other images, None when not asked
+            for or for too few images.
         calibration: whether scores can be read as probabilities, None when not asked for.
-        boundary: how well contours are followed, None when not asked for.
+        boundary: how well contours are followed and small regions found, None when not asked for.
         cells: how well the pieces of a category are told apart, None when not asked for.
         void_pixels: pixels the truth ignores: not judged.
         worst: images of the lowest mean IoU, worst first.
@@ -89,6 +90,11 @@ class Evaluation:
     def judged_pixels(self) -> int:
         """Pixels that are not void in the truth."""
         return int(self.scores.matrix.sum())
+
+    @property
+    def why_no_intervals(self) -> str:
+        """In a few words, empty where there are images enough for intervals."""
+        return why_no_intervals(self.images)
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the pictures, as dicts and lists; numbers not defined are null."""
@@ -128,6 +134,11 @@ class Evaluation:
             "calibration": None if self.calibration is None else _plain(asdict(self.calibration)),
             "boundary": (
                 None if self.boundary is None else _plain(self.boundary.to_json(self.taxonomy))
+            ),
+            "region_sizes": (
+                None
+                if self.boundary is None
+                else _plain(self.boundary.sizes_to_json(self.taxonomy))
             ),
             "cells": None if self.cells is None else _plain(self.cells.to_json()),
             "speed": asdict(self.speed),

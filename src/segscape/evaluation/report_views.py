@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from math import isnan
 from typing import Any
 
+from segscape.evaluation.boundaries import BoundaryScores, size_in_words
 from segscape.evaluation.cells import CellAgreement
+from segscape.evaluation.charts import Chart, line_chart
 from segscape.evaluation.evaluation import Evaluation, Example, Fact
 from segscape.evaluation.pictures import data_uri
 from segscape.metrics.bootstrap import Interval
@@ -89,8 +91,9 @@ def headline(evaluation: Evaluation) -> list[dict[str, Any]]:
         if intervals is None
         else {"miou": intervals.miou, "pixel_accuracy": intervals.pixel_accuracy}
     )
+    notes = {"miou": evaluation.why_no_intervals, **NOTES}
     cards = [
-        _card(label, getattr(evaluation.scores, name), NOTES.get(name, ""), known.get(name))
+        _card(label, getattr(evaluation.scores, name), notes.get(name, ""), known.get(name))
         for name, label in HEADLINE.items()
     ]
     if evaluation.boundary is not None:
@@ -247,6 +250,37 @@ def image_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
     ]
     rows.sort(key=lambda row: (row["miou"] is None, row["miou"] or 0.0, row["key"]))
     return rows[:MOST_IMAGE_ROWS]
+
+
+def trimap_chart(boundary: BoundaryScores | None) -> Chart | None:
+    """Mean IoU over the width of the band that is judged; None where no two widths have one."""
+    points = [] if boundary is None else list(boundary.trimap.items())
+    return line_chart(
+        "Mean IoU near true contours, %",
+        "pixels on either side of the contour",
+        [("mIoU", [(float(width), 100 * miou) for width, miou in points])],
+    )
+
+
+def trimap_numbers(boundary: BoundaryScores | None) -> list[tuple[str, float | None]]:
+    """The mean IoU of each band under its width."""
+    bands = {} if boundary is None else boundary.trimap
+    return [(str(width), None if isnan(miou) else miou) for width, miou in bands.items()]
+
+
+def size_rows(boundary: BoundaryScores | None) -> list[dict[str, Any]]:
+    """Recall and IoU of the regions of each size, small ones first; none where not judged."""
+    return [
+        {
+            "name": size_in_words(row),
+            "regions": row.regions,
+            "recall": None if isnan(row.mean_recall) else row.mean_recall,
+            "miou": None if isnan(row.miou) else row.miou,
+            "class_regions": row.class_regions,
+            "class_recall": [None if isnan(recall) else recall for recall in row.class_recall],
+        }
+        for row in ([] if boundary is None else boundary.sizes)
+    ]
 
 
 def cell_rows(cells: CellAgreement | None) -> list[dict[str, Any]]:

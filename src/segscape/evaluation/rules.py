@@ -2,7 +2,7 @@
 
 from segscape.evaluation.boundaries import BoundaryScores
 from segscape.evaluation.cells import CellAgreement
-from segscape.metrics.bootstrap import ConfidenceIntervals
+from segscape.metrics.bootstrap import ConfidenceIntervals, why_no_intervals
 from segscape.metrics.calibration import CalibrationScores
 from segscape.metrics.scores import SegmentationScores
 
@@ -44,6 +44,8 @@ def rules_in_words(
             "images like these, not with another training; images that resemble each other, as "
             f"the frames of one film, make them too narrow.{few}"
         )
+    elif why := why_no_intervals(scores.images):
+        rules.append(f"{why.capitalize()}.")
     if calibration is not None:
         rules.append(
             f"Calibration groups judged pixels by their highest score into "
@@ -96,10 +98,17 @@ def _about_boundaries(boundary: BoundaryScores) -> list[str]:
             f"Trimaps are the mean IoU of the judged pixels up to {widths} pixels from where the "
             "truth changes, to void too."
         ),
+        (
+            "Region sizes: a region is a connected piece of one category (corners connect), its "
+            "size that of the true piece in pixels, split as COCO splits objects; a wrong pixel "
+            "counts at the size of the true region that its own called piece shares most pixels "
+            "with, or of that piece where it hits none."
+        ),
     ]
     if boundary.images_left_out:
         rules.append(
-            f"{boundary.images_left_out} images were too large for their boundaries to be judged."
+            f"{boundary.images_left_out} images were too large for their boundaries and regions to "
+            "be judged."
         )
     return rules
 

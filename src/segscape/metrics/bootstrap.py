@@ -55,8 +55,10 @@ def bootstrap_intervals(
     seed: int,
     level: float,
     absent: ratios.Absent,
-) -> ConfidenceIntervals:
+) -> ConfidenceIntervals | None:
     """Draw as many images as there are, with replacement, and score the sums, many times.
+
+    None for fewer than `FEWEST_IMAGES`.
 
     Args:
         hits: pixels of each image and category that are right.
@@ -74,6 +76,8 @@ def bootstrap_intervals(
         raise StructureError(f"bootstrap got samples={samples}: draw at least once")
     if not 0 < level < 1:
         raise StructureError(f"bootstrap got level={level}: give one between 0 and 1, as 0.95")
+    if len(hits) < FEWEST_IMAGES:
+        return None
     mious: list[Float64[ndarray, " draw"]] = []
     accuracies: list[Float64[ndarray, " draw"]] = []
     class_ious: list[Float64[ndarray, "draw category"]] = []
@@ -91,6 +95,18 @@ def bootstrap_intervals(
         pixel_accuracy=quantile_interval(np.concatenate(accuracies), level),
         class_iou=tuple(quantile_interval(draws, level) for draws in np.concatenate(class_ious).T),
     )
+
+
+def why_no_intervals(images: int) -> str:
+    """In a few words; empty where there are images enough.
+
+    >>> why_no_intervals(4)
+    'no intervals: 4 images are too few to draw from, 5 are the least'
+    """
+    if images >= FEWEST_IMAGES:
+        return ""
+    few = "1 image is" if images == 1 else f"{images} images are"
+    return f"no intervals: {few} too few to draw from, {FEWEST_IMAGES} are the least"
 
 
 def drawn_images(images: int, samples: int, seed: int) -> Iterator[Float64[ndarray, "draw image"]]:

@@ -203,10 +203,11 @@ class SegmentationScores:
 
     def bootstrap(
         self, samples: int = 1000, *, seed: int = 0, level: float = 0.95
-    ) -> ConfidenceIntervals:
+    ) -> ConfidenceIntervals | None:
         """Intervals that the scores keep to when images are drawn anew.
 
-        With few images (below about twenty) they are too narrow; with one they have no width.
+        With few images (below about twenty) they are too narrow; for fewer than five there are
+        none.
 
         Args:
             samples: how many times the images are drawn, 1 or more.
