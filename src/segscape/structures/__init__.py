@@ -13,6 +13,9 @@ from segscape.structures.errors import (
     MaskFileError as MaskFileError,
 )
 from segscape.structures.errors import (
+    MethodError as MethodError,
+)
+from segscape.structures.errors import (
     OutputError as OutputError,
 )
 from segscape.structures.errors import (

@@ -37,5 +37,9 @@ class TrainingError(SegscapeError):
     """Training cannot go on, as when the loss is not a finite number."""
 
 
+class MethodError(SegscapeError):
+    """A method without training cannot do what was asked of it on this image."""
+
+
 class SegscapeWarning(UserWarning):
     """Something worth knowing that does not stop the work, as a colour mask read as ids."""

@@ -1,0 +1,1 @@
+"""Segmentation without training: a paper or a family of papers per file."""
