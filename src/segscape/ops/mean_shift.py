@@ -45,8 +45,9 @@ def pixel_modes(
         Row, column, then the channels.
 
     >>> colors = np.array([[[0.0, 0.2, 5.0, 5.2]]], dtype=np.float32)
-    >>> pixel_modes(colors, radius_px=2, share=0, stop=1e-3, most=9)[2].round(1).tolist()
-    [[0.1, 0.1, 5.1, 5.1]]
+    >>> modes = pixel_modes(colors, radius_px=2.0, share=0.0, stop=1e-3, most=9)
+    >>> (10 * modes[2]).round().tolist()
+    [[1.0, 1.0, 51.0, 51.0]]
     """
     channels, height, width = colors.shape
     # One kind of kernel for up to three channels; the lanes may read beyond the end of a row.

@@ -24,7 +24,7 @@ def join_modes(
 
     >>> modes = np.zeros((3, 1, 4), dtype=np.float32)
     >>> modes[2, 0] = [0.0, 0.4, 5.0, 5.0]
-    >>> join_modes(modes, radius_px=2).tolist()
+    >>> join_modes(modes, radius_px=2.0).tolist()
     [[0, 0, 1, 1]]
     """
     _, height, width = modes.shape
