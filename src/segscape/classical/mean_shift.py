@@ -220,7 +220,7 @@ def _modes(
     )
 
 
-def _check(name: str, value: float, good: bool, expected: str) -> None:
+def _check(name: str, value: float | int, good: bool, expected: str) -> None:
     if not good or not np.isfinite(value):
         raise MethodError(f"mean shift got {name}={value}, expected {expected}")
 
