@@ -48,7 +48,7 @@ def felzenszwalb(
 
     >>> image = torch.zeros(3, 40, 60, dtype=torch.uint8)
     >>> image[:, 10:30, 20:40] = 255
-    >>> felzenszwalb(image).count
+    >>> felzenszwalb(image, smoothing_px=0.0).count
     2
     """
     if not 0 < scale < float("inf") or not 0 <= smoothing_px < float("inf") or smallest_px < 1:
