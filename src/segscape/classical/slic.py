@@ -65,7 +65,7 @@ def slic(
     >>> image[:, 10:30, 20:40] = 255
     >>> partition = slic(image, superpixels=30)
     >>> partition.count, len(partition.regions[10:30, 20:40].unique())
-    (30, 4)
+    (30, 5)
     """
     _refuse(superpixels, compactness, iterations)
     channels, height, width = (max(side, 1) for side in image.shape)
