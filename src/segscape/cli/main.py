@@ -16,7 +16,7 @@ VERBS = {
     "models": "List the networks: task, paper, parameters, strides, receptive field.",
     "check": "Examine a data set before training: ids, pairs, sizes, duplicates, balance.",
     "train": "Train a recipe; --resume continues a stopped run to the same bits.",
-    "evaluate": "Judge a run on labelled images: table, JSON and HTML report.",
+    "evaluate": "Judge a run or a method on labelled images: table, JSON and HTML report.",
     "compare": "Set several runs side by side on the same images: one HTML page.",
     "predict": "Write masks for images of any size.",
     "segment": "Segment images without training: clusters, superpixels, cuts; or compare them.",

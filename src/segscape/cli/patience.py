@@ -6,7 +6,6 @@ all takes seconds that no later one takes. That is told in a line, else people t
 
 from threading import Timer
 from types import TracebackType
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -59,17 +58,18 @@ class WorkProgress:
 
 def tell_of_compiling(console: Console) -> None:
     """Say in one line, when a kernel that is not on disk yet is first compiled, that it is."""
-    from numba.core import event
+    from numba.core.event import Event, Listener, register
 
-    class Once(event.Listener):
+    class Once(Listener):
         told = False
 
-        def on_start(self, event: Any) -> None:
+        def on_start(self, event: Event) -> None:
+            del event
             if not self.told:
                 self.told = True
                 console.print(f"segscape: {COMPILING}", style="dim", highlight=False)
 
-        def on_end(self, event: Any) -> None:
-            pass
+        def on_end(self, event: Event) -> None:
+            del event
 
-    event.register("numba:compile", Once())
+    register("numba:compile", Once())

@@ -108,7 +108,7 @@ def _command(entry: MethodEntry) -> Callable[..., None]:
         ),
     ]
 
-    def command(**given: Any) -> None:
+    def command(**given: Any) -> None:  # noqa: ANN401 - what the signature says
         from segscape.cli.segmenting import segment_files
 
         segment_files(
@@ -129,7 +129,7 @@ def _command(entry: MethodEntry) -> Callable[..., None]:
     return command
 
 
-def _parameter(name: str, kind: Any, info: Any, *default: object) -> inspect.Parameter:
+def _parameter(name: str, kind: object, info: object, *default: object) -> inspect.Parameter:
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,

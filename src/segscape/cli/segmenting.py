@@ -90,8 +90,9 @@ def segment_files(
     with WorkProgress("segmenting", len(inputs)) as progress:
         for one, files in zip(inputs, places, strict=True):
             try:
-                image = _image(one.path)
-                shown = _shown(one, marks, box, drawn, Size(*image.shape[1:]))
+                image = image_of(one.path)
+                place = None if marks is None else _marks_of(one, marks)
+                shown = _taken(shown_in(place, box, Size(*image.shape[1:])), drawn)
                 began = perf_counter()
                 ids = ids_of(method(image, **options, **shown))
                 seconds = perf_counter() - began
@@ -118,7 +119,13 @@ def segment_files(
     )
 
 
-def _image(path: Path) -> UInt8[Tensor, "3 height width"]:
+def image_of(path: Path) -> UInt8[Tensor, "3 height width"]:
+    """Read an image that a method and the pictures of its result fit into memory with.
+
+    Raises:
+        ImageFileError: when it cannot be read, or lies in tiles.
+        MethodError: when it is too large.
+    """
     if path.is_dir():
         raise ImageFileError(f"{path}: is a folder of tiles; methods need a whole image: export it")
     size = image_size(path)
@@ -130,23 +137,34 @@ def _image(path: Path) -> UInt8[Tensor, "3 height width"]:
     return read_image(path)
 
 
-def _shown(
-    image: Input,
-    marks: Path | None,
-    box: tuple[int, int, int, int] | None,
-    drawn: Sequence[str],
-    size: Size,
+def shown_in(
+    marks: Path | None, box: tuple[int, int, int, int] | None, size: Size
 ) -> dict[str, Any]:
-    """What the method is shown in this image."""
-    found = Marks(None) if marks is None else read_marks(_marks_of(image, marks), size)
+    """What a person drew in an image: `marks` and `box`, as far as there are.
+
+    Args:
+        marks: a file of marks.
+        box: beside the one that the file may hold.
+        size: of the image.
+
+    Raises:
+        ImageFileError: when marks cannot be read.
+        MaskFileError: when they do not fit the image or contradict each other.
+        MethodError: when there is more than one box.
+    """
+    found = Marks(None) if marks is None else read_marks(marks, size)
     boxes = found.boxes if box is None else (*found.boxes, box)
     if len(boxes) > 1:
         raise MethodError(f"got {len(boxes)} boxes, expected one: mark one object at a time")
-    shown: dict[str, Any] = {"marks": found.marks, "box": boxes[0] if boxes else None}
-    for name in ("marks", "box"):
-        if shown[name] is not None and name not in drawn:
+    shown = {"marks": found.marks, "box": boxes[0] if boxes else None}
+    return {name: value for name, value in shown.items() if value is not None}
+
+
+def _taken(shown: dict[str, Any], drawn: Sequence[str]) -> dict[str, Any]:
+    for name in shown:
+        if name not in drawn:
             raise MethodError(f"takes no {name}: {_how_to_show(drawn)}")
-    return {name: shown[name] for name in drawn if shown[name] is not None}
+    return shown
 
 
 def _marks_of(image: Input, marks: Path) -> Path:
