@@ -7,7 +7,7 @@ from scipy.ndimage import label
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import cdist
 
-from segscape.ops.mode_regions import absorb_small, join_modes, join_points
+from segscape.ops.mode_regions import merge_regions, join_modes, join_points
 
 EIGHT = np.ones((3, 3), int)
 
@@ -49,8 +49,8 @@ def test_no_region_stays_too_small_and_none_is_split(ids, smallest, seed):
         found, _ = label(ids == value, EIGHT)
         parts += np.where(found > 0, found + parts.max(), 0)
     regions = np.unique(parts, return_inverse=True)[1].astype(np.int32).reshape(ids.shape)
-    colors = np.random.default_rng(seed).random((3, *ids.shape)).astype(np.float32)
-    merged = absorb_small(regions, colors, smallest_px=smallest)
+    colors = np.random.default_rng(seed).uniform(0, 3, (3, *ids.shape)).astype(np.float32)
+    merged = merge_regions(regions, colors, smallest_px=smallest)
     sizes = np.bincount(merged.ravel())
     assert sizes.min() >= smallest or len(sizes) == 1
     assert len(set(zip(regions.ravel(), merged.ravel(), strict=True))) == regions.max() + 1
@@ -60,20 +60,34 @@ def test_no_region_stays_too_small_and_none_is_split(ids, smallest, seed):
 def test_a_small_region_goes_to_the_neighbor_of_the_nearest_color():
     regions = np.array([[0, 0, 0, 1, 2, 2, 2]], np.int32)
     colors = np.array([[[0, 0, 0, 4, 9, 9, 9]]], np.float32)
-    assert absorb_small(regions, colors, smallest_px=2).tolist() == [[0, 0, 0, 0, 1, 1, 1]]
-    assert absorb_small(regions, 9 - colors**2, smallest_px=2).tolist() == [[0, 0, 0, 0, 1, 1, 1]]
+    assert merge_regions(regions, colors, smallest_px=2).tolist() == [[0, 0, 0, 0, 1, 1, 1]]
+    assert merge_regions(regions, 9 - colors**2, smallest_px=2).tolist() == [[0, 0, 0, 0, 1, 1, 1]]
     colors[0, 0, 3] = 5
-    assert absorb_small(regions, colors, smallest_px=2).tolist() == [[0, 0, 0, 1, 1, 1, 1]]
+    assert merge_regions(regions, colors, smallest_px=2).tolist() == [[0, 0, 0, 1, 1, 1, 1]]
 
 
 def test_the_smallest_find_their_place_first():
     # The single pixel joins the pair of its colour, which is then large enough to stay.
     regions = np.array([[0, 0, 0, 0, 1, 1, 2]], np.int32)
     colors = np.array([[[0, 0, 0, 0, 3, 3, 4]]], np.float32)
-    assert absorb_small(regions, colors, smallest_px=3).tolist() == [[0, 0, 0, 0, 1, 1, 1]]
+    assert merge_regions(regions, colors, smallest_px=3).tolist() == [[0, 0, 0, 0, 1, 1, 1]]
 
 
-def test_large_regions_stay():
+def test_large_regions_of_other_colors_stay():
     regions = np.array([[0, 0, 1, 1]], np.int32)
-    colors = np.zeros((1, 1, 4), np.float32)
-    assert np.array_equal(absorb_small(regions, colors, smallest_px=2), regions)
+    colors = np.array([[[0, 0, 1, 1]]], np.float32)
+    assert np.array_equal(merge_regions(regions, colors, smallest_px=2), regions)
+
+
+def test_alike_neighbors_are_joined_with_their_new_means_until_none_are_alike():
+    regions = np.array([[0, 0, 1, 1, 2, 3]], np.int32)
+    # 0 and 1 are joined and have a mean of 0.4, which is near to 2 no longer.
+    colors = np.array([[[0, 0, 0.8, 0.8, 1.9, 9]]], np.float32)
+    assert merge_regions(regions, colors, smallest_px=1).tolist() == [[0, 0, 0, 0, 1, 2]]
+    # All at once: 1 is near to both.
+    colors[0, 0, 4] = 1.7
+    assert merge_regions(regions, colors, smallest_px=1).tolist() == [[0, 0, 0, 0, 0, 1]]
+    # Apart by 1.1, and by 0.9 once the middle has joined the left.
+    regions = np.array([[0, 1, 1, 2]], np.int32)
+    colors = np.array([[[0.5, 0, 0, 1.05]]], np.float32)
+    assert merge_regions(regions, colors, smallest_px=1).tolist() == [[0, 0, 0, 0]]

@@ -50,38 +50,40 @@ def join_points(
     return _numbered(roots)
 
 
-def absorb_small(
+def merge_regions(
     regions: Int32[np.ndarray, "height width"],
     colors: Float32[np.ndarray, "channel height width"],
     *,
     smallest_px: int,
 ) -> Int32[np.ndarray, "height width"]:
-    """Join every region that is too small with the neighbour of the nearest mean colour.
+    """Join neighbouring regions of like mean colour, then those that are too small with the nearest.
 
-    The limit doubles from 2 pixels to `smallest_px`, so that the smallest regions find their place
-    first; at each limit all regions below it join at once, until none is left.
+    First all neighbours whose mean colours are closer than 1 are joined at once, again and again
+    with the new means, until none are. Then the limit of size doubles from 2 pixels to
+    `smallest_px`, so that the smallest regions find their place first; at each limit all regions
+    below it join the neighbour of the nearest mean at once, until none is left.
 
     Args:
         regions: ids 0..n-1; neighbours are those of 8.
-        colors: whose means over regions are compared.
+        colors: in units of the colour bandwidth.
         smallest_px: pixels that a region must have; one region is left where none has.
 
     Returns:
         Region ids 0..n-1 in the order of their first pixels.
 
-    >>> regions = np.array([[0, 0, 1, 2, 2]], dtype=np.int32)
-    >>> colors = np.array([[[0.0, 0.0, 2.0, 9.0, 9.0]]], dtype=np.float32)
-    >>> absorb_small(regions, colors, smallest_px=2).tolist()
-    [[0, 0, 0, 1, 1]]
+    >>> regions = np.array([[0, 0, 1, 2, 2, 3, 3]], dtype=np.int32)
+    >>> colors = np.array([[[0.0, 0.0, 2.0, 9.0, 9.0, 9.4, 9.4]]], dtype=np.float32)
+    >>> merge_regions(regions, colors, smallest_px=2).tolist()
+    [[0, 0, 0, 1, 1, 1, 1]]
     """
     count = int(regions.max()) + 1
-    if smallest_px <= 1 or count == 1:
-        return regions
     flat = regions.reshape(-1)
     sizes = np.bincount(flat, minlength=count)
     sums = np.stack([np.bincount(flat, channel.reshape(-1), count) for channel in colors], axis=1)
     borders = _borders(regions, count)
     parents = np.arange(count, dtype=np.int32)
+    while _join_alike(borders, sizes, sums, parents):
+        borders = _borders_left(borders, parents)
     limit = 1
     while limit < smallest_px:
         limit = min(2 * limit, smallest_px)
@@ -209,6 +211,24 @@ def _join_near_points(
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
+def _join_alike(
+    borders: Int64[np.ndarray, "border 2"],
+    sizes: Int64[np.ndarray, "region"],
+    sums: Float64[np.ndarray, "region channel"],
+    parents: Int32[np.ndarray, "region"],
+) -> bool:
+    """Join all neighbours whose mean colours are closer than 1; False if there were none."""
+    alike = np.zeros(borders.shape[0], np.bool_)
+    for i in range(borders.shape[0]):
+        alike[i] = _distance(borders[i, 0], borders[i, 1], sizes, sums) < 1.0
+    for i in range(borders.shape[0]):
+        if alike[i]:
+            _join(borders[i, 0], borders[i, 1], sizes, sums, parents)
+    return alike.any()
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
 def _absorb_below(
     limit: int,
     borders: Int64[np.ndarray, "border 2"],
@@ -224,30 +244,55 @@ def _absorb_below(
         second = borders[i, 1]
         if sizes[first] >= limit and sizes[second] >= limit:
             continue
-        distance = 0.0
-        for channel in range(sums.shape[1]):
-            mean = sums[first, channel] / sizes[first]
-            distance += (mean - sums[second, channel] / sizes[second]) ** 2
+        distance = _distance(first, second, sizes, sums)
         if distance < least[first]:
             least[first] = distance
             nearest[first] = second
         if distance < least[second]:
             least[second] = distance
             nearest[second] = first
-    joined = False
     small = sizes < limit
+    joined = False
     for region in range(sizes.size):
-        if nearest[region] < 0 or not small[region]:
-            continue
-        first = _find(parents, region)
-        second = _find(parents, nearest[region])
-        if first == second:
-            continue
-        kept = min(first, second)
-        gone = max(first, second)
-        parents[gone] = kept
-        sizes[kept] += sizes[gone]
-        for channel in range(sums.shape[1]):
-            sums[kept, channel] += sums[gone, channel]
-        joined = True
+        if nearest[region] >= 0 and small[region]:
+            _join(region, nearest[region], sizes, sums, parents)
+            joined = True
     return joined
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _distance(
+    first: int,
+    second: int,
+    sizes: Int64[np.ndarray, "region"],
+    sums: Float64[np.ndarray, "region channel"],
+) -> float:
+    """The squared distance between two regions' mean colours."""
+    distance = 0.0
+    for channel in range(sums.shape[1]):
+        mean = sums[first, channel] / sizes[first]
+        distance += (mean - sums[second, channel] / sizes[second]) ** 2
+    return distance
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _join(
+    first: int,
+    second: int,
+    sizes: Int64[np.ndarray, "region"],
+    sums: Float64[np.ndarray, "region channel"],
+    parents: Int32[np.ndarray, "region"],
+) -> None:
+    """Make one region of two, unless they are one; the lower root stands for both."""
+    one = _find(parents, first)
+    other = _find(parents, second)
+    if one == other:
+        return
+    kept = min(one, other)
+    gone = max(one, other)
+    parents[gone] = kept
+    sizes[kept] += sizes[gone]
+    for channel in range(sums.shape[1]):
+        sums[kept, channel] += sums[gone, channel]
