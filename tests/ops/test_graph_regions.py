@@ -53,9 +53,7 @@ def test_regions_are_those_of_algorithm_1(height, width, channels, scale, smalle
     # Powers of two, so that no weight is rounded, and many are equal.
     levels = np.random.default_rng(seed).integers(0, 4, (channels, height, width))
     pixels = (16 * levels).astype(np.float32)
-    assert np.array_equal(
-        graph_regions(pixels, scale, smallest), textbook(pixels, scale, smallest)
-    )
+    assert np.array_equal(graph_regions(pixels, scale, smallest), textbook(pixels, scale, smallest))
 
 
 @pytest.mark.parametrize("scale", [20.0, 200.0, 1000.0])

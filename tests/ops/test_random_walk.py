@@ -11,8 +11,10 @@ def dense(pixels: np.ndarray, marks: np.ndarray, beta: float) -> np.ndarray:
     _, height, width = pixels.shape
     ids = np.arange(height * width).reshape(height, width)
     pairs = np.concatenate(
-        [np.stack([a.ravel(), b.ravel()], 1) for a, b in (
-            (ids[:, :-1], ids[:, 1:]), (ids[:-1], ids[1:]))]
+        [
+            np.stack([a.ravel(), b.ravel()], 1)
+            for a, b in ((ids[:, :-1], ids[:, 1:]), (ids[:-1], ids[1:]))
+        ]
     )
     flat = pixels.reshape(len(pixels), -1).astype(np.float64)
     squares = ((flat[:, pairs[:, 0]] - flat[:, pairs[:, 1]]) ** 2).sum(0)
@@ -34,8 +36,13 @@ def dense(pixels: np.ndarray, marks: np.ndarray, beta: float) -> np.ndarray:
 
 @settings(max_examples=40, deadline=None)
 @given(
-    st.integers(1, 24), st.integers(2, 24), st.integers(1, 4), st.integers(1, 4),
-    st.sampled_from([0.0, 5.0, 90.0]), st.floats(0.0, 1.0), st.integers(0, 999),
+    st.integers(1, 24),
+    st.integers(2, 24),
+    st.integers(1, 4),
+    st.integers(1, 4),
+    st.sampled_from([0.0, 5.0, 90.0]),
+    st.floats(0.0, 1.0),
+    st.integers(0, 999),
 )
 def test_chances_are_those_of_the_dense_system(height, width, channels, labels, beta, free, seed):
     generator = np.random.default_rng(seed)
