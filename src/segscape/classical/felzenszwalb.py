@@ -56,8 +56,8 @@ def felzenszwalb(
             f"felzenszwalb got scale={scale}, smoothing_px={smoothing_px} and "
             f"smallest_px={smallest_px}, expected above 0, 0 or more and 1 or more"
         )
-    pixels = unit_pixels(image, "felzenszwalb").numpy()
-    need = (8.0 * pixels.shape[0] + 90) * pixels[0].size
+    need = (8.0 * image.shape[0] + 90) * image.shape[-2:].numel()
     refuse_beyond_memory(need, "felzenszwalb", "shrink the image or cut it into tiles")
+    pixels = unit_pixels(image, "felzenszwalb").numpy()
     smoothed = gaussian_smoothed(pixels * 255, smoothing_px)
     return Partition(torch.from_numpy(graph_regions(smoothed, scale, smallest_px)))

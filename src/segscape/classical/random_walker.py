@@ -71,30 +71,27 @@ def random_walker(
             f"random_walker got beta={beta} and tolerance={tolerance}, "
             "expected 0 or more, and a number between 0 and 1"
         )
+    labels = _labels(marks, image)
+    need = (8.0 * image.shape[0] + 200 + 28 * labels) * marks.numel()
+    refuse_beyond_memory(need, "random_walker", "shrink the image, or cut out what matters")
     pixels = unit_pixels(image, "random_walker")
-    labels = _labels(marks, pixels)
-    refuse_beyond_memory(
-        (4.0 * pixels.shape[0] + 200 + 28 * labels) * marks.numel(),
-        "random_walker",
-        "shrink the image, or cut out what matters",
-    )
     chances = first_met(pixels.numpy(), marks.cpu().numpy(), beta=beta, tolerance=tolerance)
     probabilities = torch.from_numpy(chances)
     return RandomWalk(Partition(_likeliest(probabilities, marks.cpu())), probabilities)
 
 
 def _labels(
-    marks: UInt8[Tensor, "rows columns"], pixels: Float32[Tensor, "channel height width"]
+    marks: UInt8[Tensor, "rows columns"], image: Shaped[Tensor, "channel height width"]
 ) -> int:
     """How many labels there are.
 
     Raises:
         MethodError: as above.
     """
-    if marks.shape != pixels.shape[1:]:
+    if marks.shape != image.shape[1:]:
         raise MethodError(
             f"random_walker got marks of {marks.shape[0]} x {marks.shape[1]} pixels for an image "
-            f"of {pixels.shape[1]} x {pixels.shape[2]}: give both the same size"
+            f"of {image.shape[1]} x {image.shape[2]}: give both the same size"
         )
     used = torch.unique(marks).tolist()
     used = used[:-1] if used[-1] == NOT_MARKED else used

@@ -68,12 +68,10 @@ def slic(
     (30, 5)
     """
     _refuse(superpixels, compactness, iterations)
-    channels, height, width = (max(side, 1) for side in image.shape)
-    refuse_beyond_memory(
-        (8.0 * channels + 24) * height * width, "slic", "shrink the image or cut it into tiles"
-    )
+    need = (8.0 * image.shape[0] + 24) * image.shape[-2:].numel()
+    refuse_beyond_memory(need, "slic", "shrink the image or cut it into tiles")
     pixels = lab_pixels(image, "slic").numpy()
-    grid = superpixel_grid(height, width, min(superpixels, height * width))
+    grid = superpixel_grid(*pixels.shape[1:], min(superpixels, pixels[0].size))
     labels = _cluster(pixels, grid, compactness, iterations, adaptive)
     return Partition(torch.from_numpy(exactly(labels, len(grid.centers), pixels)))
 

@@ -26,17 +26,19 @@ _MOST_ITERATIONS = 500
 class Laplacian(NamedTuple):
     """The matrix D - W of a graph: row i holds -weights and, on the diagonal, the sum of all ties.
 
+    The diagonal is not stored: what ties a node to the ground would drown in the rounding of it.
+
     Args:
         starts: where the neighbours of each node begin in `neighbors`; one more at the end.
         neighbors: node ids.
         weights: of the ties to them, above 0 and the same in both directions.
-        diagonal: the sum of a node's weights, and of its ties to the ground.
+        ground: how much each node is tied to the ground; 0 or more.
     """
 
     starts: Int32[ndarray, " node_and_1"]
     neighbors: Int32[ndarray, " tie"]
     weights: Float32[ndarray, " tie"]
-    diagonal: Float32[ndarray, " node"]
+    ground: Float32[ndarray, " node"]
 
 
 class Levels(NamedTuple):
@@ -44,11 +46,13 @@ class Levels(NamedTuple):
 
     Args:
         graphs: the finest first.
+        diagonals: of their matrices.
         parents: for each but the coarsest, the coarser node of each node, or -1 without one.
         inverse: of the coarsest; empty where that is too large, and only smoothed.
     """
 
     graphs: tuple[Laplacian, ...]
+    diagonals: tuple[Float32[ndarray, " _"], ...]
     parents: tuple[Int32[ndarray, " _"], ...]
     inverse: Float32[ndarray, "coarsest coarsest"]
 
@@ -60,19 +64,21 @@ def build_levels(graph: Laplacian) -> Levels:
 
     >>> graph = Laplacian(
     ...     np.array([0, 1, 2], np.int32), np.array([1, 0], np.int32),
-    ...     np.ones(2, np.float32), np.array([2, 1], np.float32),
+    ...     np.ones(2, np.float32), np.array([1, 0], np.float32),
     ... )
     >>> solve(build_levels(graph), np.array([1.0, 0.0])).round(6).tolist()
     [1.0, 1.0]
     """
-    graphs, parents = [graph], list[ndarray]()
-    while graphs[-1].diagonal.size > _SMALL:
+    graphs, diagonals, parents = [graph], [_diagonal(*graph)], list[ndarray]()
+    while graphs[-1].ground.size > _SMALL:
         parent, count = _group(*graphs[-1])
         if count > 0.9 * parent.size or count == 0:
             break
         parents.append(parent)
         graphs.append(Laplacian(*_coarsen(*graphs[-1], parent, count)))
-    return Levels(tuple(graphs), tuple(parents), _inverse(graphs[-1]))
+        diagonals.append(_diagonal(*graphs[-1]))
+    inverse = _inverse(graphs[-1], diagonals[-1])
+    return Levels(tuple(graphs), tuple(diagonals), tuple(parents), inverse)
 
 
 def solve(
@@ -107,15 +113,15 @@ def solve(
 
 def _cycle(levels: Levels, level: int, right: Float32[ndarray, " _"]) -> Float32[ndarray, " _"]:
     """Approximate the solution; linear and symmetric in `right`."""
-    graph = levels.graphs[level]
+    graph, diagonal = levels.graphs[level], levels.diagonals[level]
     coarsest = level == len(levels.graphs) - 1
     if coarsest and levels.inverse.size:
         return levels.inverse @ right
     x = np.empty_like(right)
-    _smooth_first(*graph, right, x)
+    _smooth_first(*graph[:3], diagonal, right, x)
     if not coarsest:
         coarse = levels.graphs[level + 1]
-        rest = np.zeros(coarse.diagonal.size, np.float32)
+        rest = np.zeros(coarse.ground.size, np.float32)
         _restrict(*graph, right, x, levels.parents[level], rest)
         found = _cycle(levels, level + 1, rest)
         # Twice on all coarser levels but the largest of them: nearly the effect, half the time.
@@ -123,18 +129,36 @@ def _cycle(levels: Levels, level: int, right: Float32[ndarray, " _"]) -> Float32
             _subtract_product(*coarse, found, rest)
             found = found + _cycle(levels, level + 1, rest)
         _prolong(x, levels.parents[level], found)
-    _smooth_back(*graph, right, x)
+    _smooth_back(*graph[:3], diagonal, right, x)
     return x
 
 
-def _inverse(graph: Laplacian) -> Float32[ndarray, "node node"]:
-    size = graph.diagonal.size
+def _inverse(
+    graph: Laplacian, diagonal: Float32[ndarray, " node"]
+) -> Float32[ndarray, "coarsest coarsest"]:
+    size = diagonal.size
     if size > 4 * _SMALL:
         return np.zeros((0, 0), np.float32)
-    matrix = np.diag(graph.diagonal).astype(np.float64)
+    matrix = np.diag(graph.ground).astype(np.float64)
     rows = np.repeat(np.arange(size), np.diff(graph.starts))
     matrix[rows, graph.neighbors] -= graph.weights
+    np.add.at(matrix, (rows, rows), graph.weights)
     return np.linalg.inv(matrix).astype(np.float32)
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _diagonal(
+    starts: Int32[ndarray, " node_and_1"],
+    neighbors: Int32[ndarray, " tie"],  # noqa: ARG001 # as all kernels take a graph
+    weights: Float32[ndarray, " tie"],
+    ground: Float32[ndarray, " node"],
+) -> Float32[ndarray, " node"]:
+    diagonal = ground.copy()
+    for i in range(diagonal.size):
+        for place in range(starts[i], starts[i + 1]):
+            diagonal[i] += weights[place]
+    return diagonal
 
 
 @numba.njit(cache=True, nogil=True)
@@ -143,13 +167,13 @@ def _group(
     starts: Int32[ndarray, " node_and_1"],
     neighbors: Int32[ndarray, " tie"],
     weights: Float32[ndarray, " tie"],
-    diagonal: Float32[ndarray, " node"],
+    ground: Float32[ndarray, " node"],
 ) -> tuple[Int32[ndarray, " node"], int]:
     """Put each node with the neighbour it is tied to most, if that one's group has room."""
-    parents = np.full(diagonal.size, -1, np.int32)
-    sizes = np.zeros(diagonal.size, np.int32)
+    parents = np.full(ground.size, -1, np.int32)
+    sizes = np.zeros(ground.size, np.int32)
     count = 0
-    for i in range(diagonal.size):
+    for i in range(ground.size):
         if parents[i] >= 0:
             continue
         ties = np.float32(0)
@@ -162,7 +186,7 @@ def _group(
             strongest = max(strongest, weight)
             if weight > best and (parents[j] < 0 or sizes[parents[j]] < _GROUP):
                 best, chosen = weight, j
-        if ties <= np.float32(1 - _GROUNDED) * diagonal[i]:
+        if ties <= np.float32(1 - _GROUNDED) * (ties + ground[i]):
             continue
         if chosen < 0 or best < np.float32(0.1) * strongest:
             parents[i] = count
@@ -184,47 +208,47 @@ def _coarsen(
     starts: Int32[ndarray, " node_and_1"],
     neighbors: Int32[ndarray, " tie"],
     weights: Float32[ndarray, " tie"],
-    diagonal: Float32[ndarray, " node"],
+    ground: Float32[ndarray, " node"],
     parents: Int32[ndarray, " node"],
     count: int,
 ) -> tuple[ndarray, ndarray, ndarray, ndarray]:
     """Sum the ties of all nodes of a group; those to nodes without a group lead to the ground."""
     begins = np.zeros(count + 1, np.int32)
-    for i in range(diagonal.size):
+    for i in range(ground.size):
         if parents[i] >= 0:
             begins[parents[i] + 1] += 1
     for group in range(count):
         begins[group + 1] += begins[group]
     members, filled = np.empty(begins[count], np.int32), begins[:-1].copy()
-    for i in range(diagonal.size):
+    for i in range(ground.size):
         if parents[i] >= 0:
             members[filled[parents[i]]] = i
             filled[parents[i]] += 1
     new_starts = np.zeros(count + 1, np.int32)
     new_neighbors = np.empty(neighbors.size, np.int32)
     new_weights = np.empty(neighbors.size, np.float32)
-    sums = np.zeros(count, np.float32)
+    new_ground = np.zeros(count, np.float32)
     seen = np.full(count, -1, np.int32)
     end = 0
     for group in range(count):
         own = 0.0
         for place in range(begins[group], begins[group + 1]):
             i = members[place]
-            own += diagonal[i]
+            own += ground[i]
             for tie in range(starts[i], starts[i + 1]):
                 other = parents[neighbors[tie]]
-                if other == group:
-                    own -= weights[tie]
-                elif other >= 0:
+                if other < 0:
+                    own += weights[tie]
+                elif other != group:
                     if seen[other] < new_starts[group]:
                         seen[other] = end
                         new_neighbors[end] = other
                         new_weights[end] = 0
                         end += 1
                     new_weights[seen[other]] += weights[tie]
-        sums[group] = own
+        new_ground[group] = own
         new_starts[group + 1] = end
-    return new_starts, new_neighbors[:end].copy(), new_weights[:end].copy(), sums
+    return new_starts, new_neighbors[:end].copy(), new_weights[:end].copy(), new_ground
 
 
 @numba.njit(cache=True, nogil=True)
@@ -270,18 +294,18 @@ def _restrict(
     starts: Int32[ndarray, " node_and_1"],
     neighbors: Int32[ndarray, " tie"],
     weights: Float32[ndarray, " tie"],
-    diagonal: Float32[ndarray, " node"],
+    ground: Float32[ndarray, " node"],
     right: Float32[ndarray, " node"],
     x: Float32[ndarray, " node"],
     parents: Int32[ndarray, " node"],
     rest: Float32[ndarray, " group"],
 ) -> None:
     """Add up the residuals of each group's nodes."""
-    for i in range(diagonal.size):
+    for i in range(ground.size):
         if parents[i] >= 0:
-            total = right[i] - diagonal[i] * x[i]
+            total = right[i] - ground[i] * x[i]
             for place in range(starts[i], starts[i + 1]):
-                total += weights[place] * x[neighbors[place]]
+                total += weights[place] * (x[neighbors[place]] - x[i])
             rest[parents[i]] += total
 
 
@@ -303,14 +327,14 @@ def _subtract_product(
     starts: Int32[ndarray, " node_and_1"],
     neighbors: Int32[ndarray, " tie"],
     weights: Float32[ndarray, " tie"],
-    diagonal: Float32[ndarray, " node"],
+    ground: Float32[ndarray, " node"],
     x: Float32[ndarray, " node"],
     rest: Float32[ndarray, " node"],
 ) -> None:
-    for i in range(diagonal.size):
-        total = diagonal[i] * x[i]
+    for i in range(ground.size):
+        total = ground[i] * x[i]
         for place in range(starts[i], starts[i + 1]):
-            total -= weights[place] * x[neighbors[place]]
+            total += weights[place] * (x[i] - x[neighbors[place]])
         rest[i] -= total
 
 
@@ -320,12 +344,12 @@ def _multiply(
     starts: Int32[ndarray, " node_and_1"],
     neighbors: Int32[ndarray, " tie"],
     weights: Float32[ndarray, " tie"],
-    diagonal: Float32[ndarray, " node"],
+    ground: Float32[ndarray, " node"],
     x: Float64[ndarray, " node"],
     product: Float64[ndarray, " node"],
 ) -> None:
-    for i in range(diagonal.size):
-        total = diagonal[i] * x[i]
+    for i in range(ground.size):
+        total = ground[i] * x[i]
         for place in range(starts[i], starts[i + 1]):
-            total -= weights[place] * x[neighbors[place]]
+            total += weights[place] * (x[i] - x[neighbors[place]])
         product[i] = total

@@ -102,7 +102,7 @@ def _system(
     scale = -beta / largest if largest > 0 else 0.0
     starts = np.zeros(count + 1, np.int32)
     neighbors, weights = np.empty(4 * count, np.int32), np.empty(4 * count, np.float32)
-    diagonal, into = np.zeros(count, np.float32), np.zeros((labels, count), np.float64)
+    ground, into = np.zeros(count, np.float32), np.zeros((labels, count), np.float64)
     end = 0
     for y in range(height):
         for x in range(width):
@@ -114,11 +114,12 @@ def _system(
                     continue
                 square = _square(pixels, y, x, to_y, to_x)
                 weight = np.float32(np.exp(scale * square) + _LEAST_WEIGHT)
-                diagonal[node] += weight
                 if nodes[to_y, to_x] >= 0:
                     neighbors[end], weights[end] = nodes[to_y, to_x], weight
                     end += 1
-                elif marks[to_y, to_x] < labels:
-                    into[marks[to_y, to_x], node] += weight
+                else:
+                    ground[node] += weight
+                    if marks[to_y, to_x] < labels:
+                        into[marks[to_y, to_x], node] += weight
             starts[node + 1] = end
-    return starts, neighbors[:end].copy(), weights[:end].copy(), diagonal, into
+    return starts, neighbors[:end].copy(), weights[:end].copy(), ground, into
