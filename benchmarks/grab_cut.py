@@ -92,7 +92,9 @@ def run() -> list[Comparison]:
             )
             return mine[0] <= other[0]
 
-        results.append(compare(ours, theirs, name=f"GrabCut, 5 iterations, {name}", check=no_higher))
+        results.append(
+            compare(ours, theirs, name=f"GrabCut, 5 iterations, {name}", check=no_higher)
+        )
     large()
     return results
 

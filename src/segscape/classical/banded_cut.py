@@ -127,7 +127,7 @@ def window_of(marks: UInt8[ndarray, "height width"]) -> Window:
     for axis in (1, 0):
         places = np.flatnonzero(unknown.any(axis=axis))
         if not places.size:
-            return slice(0), slice(0)
+            return slice(0, 0), slice(0, 0)
         ends.append(slice(max(int(places[0]) - 1, 0), int(places[-1]) + 2))
     height, width = marks.shape
     return slice(ends[0].start, min(ends[0].stop, height)), slice(

@@ -96,7 +96,7 @@ def grab_cut(
     image: Shaped[Tensor, "channel height width"],
     *,
     box: tuple[int, int, int, int] | None = None,
-    marks: UInt8[Tensor, "height width"] | None = None,
+    marks: UInt8[Tensor, "marked_height marked_width"] | None = None,
     gamma: float = 50.0,
     components: int = 5,
     iterations: int = 12,
