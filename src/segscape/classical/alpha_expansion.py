@@ -7,11 +7,11 @@ a cost of two labels:
     E(f) = sum_p unary[f_p, p] + sum_pq weight[p, q] costs[f_p, f_q]
 
 is lowered by moves, each the best of exponentially many, found by one minimum cut: an expansion
-lets every node choose between its label and alpha (their section 5), a swap lets every node labelled
-alpha or beta choose between these two (section 4). A cycle tries all labels, or pairs; the method
-stops after a cycle that changed nothing. After expansions the energy is then at most 2c times the
-least possible one, c the greatest cost of two different labels over the smallest (theorem 6.1; 2 for
-Potts costs); swaps have no such bound but allow more costs.
+lets every node choose between its label and alpha (their section 5), a swap lets every node
+labelled alpha or beta choose between these two (section 4). A cycle tries all labels, or pairs; the
+method stops after a cycle that changed nothing. After expansions the energy is then at most 2c
+times the least possible one, c the greatest cost of two different labels over the smallest (theorem
+6.1; 2 for Potts costs); swaps have no such bound but allow more costs.
 
 Differences from the paper: cuts are built after Kolmogorov and Zabih 2004
 (doi:10.1109/TPAMI.2004.1262177), without auxiliary nodes; the same moves, smaller graphs. Two
@@ -42,14 +42,12 @@ from torch import Tensor
 
 from segscape.classical.pixels import refuse_beyond_memory
 from segscape.ops.label_moves import labelling_energy, move, move_space
+from segscape.ops.max_flow import EIGHT, FOUR
 from segscape.ops.sparse_cut import Arcs, graph_arcs, grid_arcs
 from segscape.structures import MethodError, SegscapeWarning
 
 # Steps in (row, column) to half of a pixel's neighbours; the other half are their opposites.
-GRID_OFFSETS: dict[int, tuple[tuple[int, int], ...]] = {
-    4: ((0, 1), (1, 0)),
-    8: ((0, 1), (1, 0), (1, 1), (1, -1)),
-}
+GRID_OFFSETS = {4: FOUR, 8: EIGHT}
 _LARGEST = 1e30
 
 
@@ -65,9 +63,7 @@ def potts_costs(labels: int) -> Float[Tensor, "{labels} {labels}"]:
     return 1 - torch.eye(labels)
 
 
-def truncated_linear_costs(
-    labels: int, *, truncation: float
-) -> Float[Tensor, "{labels} {labels}"]:
+def truncated_linear_costs(labels: int, *, truncation: float) -> Float[Tensor, "{labels} {labels}"]:
     """Cost min(|a - b|, truncation) for labels a and b in an order, as depths: a metric.
 
     Args:
@@ -137,8 +133,9 @@ class LabelEnergy:
 
         Args:
             unary: the cost of each label at each pixel; any finite numbers.
-            weights: of the edges, 0 or more: one for all, or, for each of `GRID_OFFSETS[neighbors]`,
-                of the edge from each pixel p to p + offset; those that lead out are ignored.
+            weights: of the edges, 0 or more: one for all, or, for each offset of
+                `GRID_OFFSETS[neighbors]`, of the edge from each pixel p to p + offset; those that
+                lead out are ignored.
             costs: of two labels, symmetric, 0 or more, 0 for the same; None for Potts costs.
             neighbors: of a pixel, 4 or 8.
 
@@ -151,7 +148,7 @@ class LabelEnergy:
         offsets = GRID_OFFSETS[neighbors]
         _check_unary(unary, 3)
         labels, height, width = unary.shape
-        _refuse_size(labels, height * width, neighbors * height * width)
+        refuse_large_energy(labels, height * width, neighbors)
         if isinstance(weights, Tensor):
             if weights.shape != (len(offsets), height, width):
                 raise MethodError(
@@ -163,9 +160,7 @@ class LabelEnergy:
             edges = np.full((len(offsets), height, width), weights, np.float32)
         _check_weights(edges)
         flat = _numbers(unary).reshape(labels, -1)
-        return cls(
-            flat, grid_arcs(edges, offsets), _checked_costs(costs, labels), (height, width)
-        )
+        return cls(flat, grid_arcs(edges, offsets), _checked_costs(costs, labels), (height, width))
 
     @classmethod
     def on_graph(
@@ -190,8 +185,8 @@ class LabelEnergy:
         """
         _check_unary(unary, 2)
         labels, count = unary.shape
-        _refuse_size(labels, count, 2 * len(edges))
-        if len(edges) and not (0 <= int(edges.min()) and int(edges.max()) < count):
+        refuse_large_energy(labels, count, 2 * len(edges) / count)
+        if len(edges) and not (int(edges.min()) >= 0 and int(edges.max()) < count):
             raise MethodError(
                 f"LabelEnergy got edges of nodes {int(edges.min())}..{int(edges.max())}, "
                 f"expected 0..{count - 1}"
@@ -235,7 +230,7 @@ class LabelEnergy:
             raise MethodError(
                 f"LabelEnergy got labels of shape {tuple(labels.shape)}, expected {self.shape}"
             )
-        if not (0 <= int(labels.min()) and int(labels.max()) < self.labels):
+        if not (int(labels.min()) >= 0 and int(labels.max()) < self.labels):
             raise MethodError(
                 f"LabelEnergy got labels {int(labels.min())}..{int(labels.max())}, "
                 f"expected 0..{self.labels - 1}"
@@ -263,6 +258,27 @@ class Labelling:
     def energy(self) -> float:
         """The energy of the labels."""
         return self.energies[-1]
+
+
+def refuse_large_energy(labels: int, nodes: int, degree: float) -> None:
+    """Refuse what this machine cannot hold.
+
+    Args:
+        labels: how many there are.
+        nodes: likewise.
+        degree: the mean number of edges at a node.
+
+    Raises:
+        MethodError: when an energy and its moves need more memory than is free.
+    """
+    cure = "label superpixels by LabelEnergy.on_graph, or shrink the image"
+    refuse_beyond_memory(
+        nodes * (8.0 * labels + 60 + 24 * degree), "a labelling by alpha-expansion or swaps", cure
+    )
+    if nodes * degree >= 2**31:
+        raise MethodError(
+            f"LabelEnergy got {nodes * degree:,.0f} arcs, expected less than 2^31: {cure}"
+        )
 
 
 def alpha_expansion(
@@ -345,9 +361,7 @@ def _descend(
     if order not in ("fixed", "random"):
         raise MethodError(f"{method} got order={order!r}, expected fixed or random")
     labels = (
-        energy.unary.argmin(axis=0).astype(np.int32)
-        if initial is None
-        else energy.checked(initial)
+        energy.unary.argmin(axis=0).astype(np.int32) if initial is None else energy.checked(initial)
     )
     space = move_space(energy.unary, energy.arcs, energy.costs, labels)
     generator = np.random.default_rng(seed)
@@ -373,19 +387,6 @@ def _numbers(values: Tensor) -> Float32[ndarray, "..."]:
     return np.ascontiguousarray(values.detach().to("cpu", torch.float32).numpy())
 
 
-def _refuse_size(labels: int, nodes: int, arcs: int) -> None:
-    refuse_beyond_memory(
-        4.0 * nodes * labels + 60.0 * nodes + 24.0 * arcs,
-        "LabelEnergy",
-        "label superpixels by LabelEnergy.on_graph, or shrink the image",
-    )
-    if max(nodes, arcs) >= 2**31:
-        raise MethodError(
-            f"LabelEnergy got {arcs:,} arcs, expected less than 2^31: "
-            "label superpixels by LabelEnergy.on_graph, or shrink the image"
-        )
-
-
 def _check_unary(unary: Tensor, axes: int) -> None:
     if unary.ndim != axes or unary.numel() == 0:
         raise MethodError(
@@ -394,7 +395,7 @@ def _check_unary(unary: Tensor, axes: int) -> None:
             + ", each at least 1"
         )
     low, high = (float(x) for x in torch.aminmax(unary))
-    if not (-_LARGEST <= low and high <= _LARGEST):
+    if not (low >= -_LARGEST and high <= _LARGEST):
         raise MethodError(
             f"LabelEnergy got unary costs from {low} to {high}: they must be finite; for a label "
             "that is not allowed give a cost larger than all others together"

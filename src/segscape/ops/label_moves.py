@@ -1,7 +1,7 @@
 """Moves that lower the energy of a labelling by minimum cuts: many nodes change at once.
 
-The energy of labels f is the sum of unary[f_p, p] over the nodes and of weight[p, q] costs[f_p, f_q]
-over the edges. In one move every node has a low and a high label, and the best of all choices
+The energy of labels f is the sum of unary[f_p, p] over the nodes and of
+weight[p, q] costs[f_p, f_q] over the edges. In one move every node has a low and a high label, and the best of all choices
 between them is found, exactly, by a cut (Kolmogorov and Zabih 2004, "What energy functions can be
 minimized via graph cuts?", doi:10.1109/TPAMI.2004.1262177, theorem 4.1). Expansion of a label: low
 is what the node has, high that label. Swap of two labels: low is the first, high the second.
@@ -180,8 +180,7 @@ def _stays(space: MoveSpace, p: int, low: int, high: int) -> bool:
     label = space.labels[p]
     if low < 0:
         return label == high or (
-            space.unary[high, p] - space.present[p]
-            >= space.strength[p] * space.reach[label, high]
+            space.unary[high, p] - space.present[p] >= space.strength[p] * space.reach[label, high]
         )
     if label != low and label != high:
         return True

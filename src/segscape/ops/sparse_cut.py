@@ -130,7 +130,7 @@ def _count_grid(
     steps: ndarray,
     start: Int32[ndarray, "node+1"],
 ) -> None:
-    """Count each node's arcs one place behind it, so that their running sum says where they start."""
+    """Count each node's arcs one place behind it: their running sum says where they start."""
     height, width = weights.shape[1:]
     for k in range(steps.shape[0]):
         dy, dx = steps[k, 0], steps[k, 1]
