@@ -6,7 +6,8 @@ cuts (doi:10.1145/1015706.1015720).
 Differs from the paper: the mixtures start from a sample of pixels, not from Orchard and
 Bouman's splitting; a pixel's colour is known to within a small noise, which keeps every covariance
 regular and the energy falling; the first cut after marks of both kinds learns from the marks alone.
-Border matting is not here: `posterior` is the pixels' own, without their neighbours.
+Border matting is not here; `posterior` is of the colours, without their neighbours. Images of more
+than a megapixel are cut coarse to fine (`banded_cut`).
 
 Differs from OpenCV's `grabCut`: a pixel's cost is that of the component assigned to it, its share
 included, as in the paper's equation 9 (there: the shares are left out when components are chosen,
@@ -15,7 +16,7 @@ every iteration, and the loop ends when it no longer falls; any number of channe
 cuts are kept from iteration to iteration, since only the terminals change; nothing is global.
 
 Per iteration: pixels x components x channels^2 for the costs, and a minimum cut that starts from
-the last one's flow. Large images: see `banded_cut`.
+the last one's flow. Memory: about 110 bytes per pixel of the window around what is not known.
 """
 
 from dataclasses import dataclass
@@ -26,21 +27,28 @@ from jaxtyping import Bool, Float32, Shaped, UInt8
 from numpy import ndarray
 from torch import Tensor
 
+from segscape.classical.banded_cut import (
+    BACKGROUND,
+    OBJECT,
+    UNKNOWN,
+    BandCut,
+    band_marks,
+    coarse_factor,
+    shrunk_marks,
+    shrunk_pixels,
+    window_of,
+)
 from segscape.classical.pixels import refuse_beyond_memory, unit_pixels
-from segscape.ops.contrast import boundary_costs, neighbours
-from segscape.ops.gaussian_mixture import GaussianMixture, sampled_mixture, learned_mixtures
-from segscape.ops.max_flow import EIGHT, GridCut
+from segscape.ops.contrast import boundary_costs, mean_sharpness, neighbours
+from segscape.ops.gaussian_mixture import GaussianMixture, learned_mixtures, sampled_mixture
+from segscape.ops.max_flow import EIGHT
 from segscape.structures import MethodError
-
-BACKGROUND, OBJECT, UNKNOWN = 0, 1, 255
 
 # The variance to within which colours are known, as a share of the image's variance: about what
 # rounding to 8 bits leaves in a photograph.
 _NOISE = 2e-5
-# Capacities are integers; those at one pixel add up to this at most, and 2^31 is the limit.
-_FINEST = 2**22
-# A pixel's eight edges, in units of gamma: four of length 1 and four of length sqrt(2).
-_DEGREE = 4 + 4 / 2**0.5
+# Mixtures are learned again at full size from about this many pixels.
+_SAMPLE = 500_000
 
 
 @dataclass(frozen=True)
@@ -49,21 +57,39 @@ class GrabCut:
 
     Args:
         mask: where the object is.
-        energies: the energy (the paper's equation 2) after each iteration, never rising.
+        energies: the energy (the paper's equation 2), in nats, after each iteration, never rising;
+            that of the coarse image where `coarse_factor` is above 1.
         is_converged: whether the energy stopped falling before the iterations ended.
-        posterior: the probability of each pixel's colour to be of the object, under the mixtures
-            alone and with equal odds before; 0 and 1 where the marks say so.
-        object_colors: the mixture that the last cut used for the object, colours in 0..1; None
-            where the object is empty from the start.
+        object_colors: the mixture for which the last cut was made, of colours in 0..1.
         background_colors: likewise for the background.
+        coarse_factor: pixels across a block of the coarse image; 1 if there was none.
     """
 
     mask: Bool[Tensor, "height width"]
     energies: tuple[float, ...]
     is_converged: bool
-    posterior: Float32[Tensor, "height width"]
     object_colors: GaussianMixture
     background_colors: GaussianMixture
+    coarse_factor: int
+
+    def posterior(
+        self, image: Shaped[Tensor, "channel height width"]
+    ) -> Float32[Tensor, "height width"]:
+        """The probability of each pixel's colour to be the object's, at equal odds before.
+
+        Raises:
+            MethodError: for an image `unit_pixels` refuses, or one of other channels.
+        """
+        pixels = unit_pixels(image, "posterior").numpy()
+        if len(pixels) != self.object_colors.means.shape[1]:
+            raise MethodError(
+                f"posterior got {len(pixels)} channels for mixtures of "
+                f"{self.object_colors.means.shape[1]}: give the image that was cut"
+            )
+        flat = pixels.reshape(len(pixels), -1)
+        odds = self.object_colors.negative_log_density(flat)
+        odds -= self.background_colors.negative_log_density(flat)
+        return torch.sigmoid(torch.from_numpy(-odds)).reshape(image.shape[1:])
 
 
 def grab_cut(
@@ -75,6 +101,7 @@ def grab_cut(
     components: int = 5,
     iterations: int = 12,
     tolerance: float = 1e-3,
+    coarse_to_fine: int | None = None,
     seed: int = 0,
 ) -> GrabCut:
     """Cut out the object in a box, or the one that marks show.
@@ -91,6 +118,9 @@ def grab_cut(
         iterations: the most cuts that are made, 1 or more.
         tolerance: ends when an iteration lowers the energy by no more than this, in nats per
             pixel that is not marked; 0 or more.
+        coarse_to_fine: 1 iterates at full size; 2 to 64 on blocks of so many pixels across, and
+            then cuts a band around the object once at full size. By default 1 for images of up to
+            a megapixel, and blocks above, about 0.3 million of them.
         seed: chooses the pixels from which the mixtures start.
 
     Raises:
@@ -100,24 +130,31 @@ def grab_cut(
     """
     _check_options(gamma, components, iterations, tolerance)
     pixels = unit_pixels(image, "grab_cut").numpy()
+    factor = coarse_factor(*pixels.shape[1:], coarse_to_fine, "grab_cut")
     known = _known(pixels.shape[1:], box, marks)
     start = _start(known, in_box=box is not None)
-    channels, height, width = pixels.shape
-    refuse_beyond_memory(
-        height * width * (8 * channels + 100), "grab_cut", "shrink the image, or draw a smaller box"
+    _check_memory(pixels, known, factor)
+    standard, shift, scale = _standardised(pixels)
+    search = _Search(
+        shrunk_pixels(standard, factor) if factor > 1 else standard,
+        shrunk_marks(known, factor) if factor > 1 else known,
+        shrunk_marks(start, factor) if factor > 1 else start,
+        gamma / factor,
+        [_start_mixture(standard, start == label, components, seed) for label in (0, 1)],
     )
-    shift, scale = _center_and_scale(pixels)
-    standard = (pixels - shift[:, None, None]).astype(np.float32) / np.float32(scale)
-    search = _Search(standard, known, start, gamma, components, seed)
     energies, is_converged = search.run(iterations, tolerance)
-    constant = pixels[0].size * channels * np.log(scale)
+    label, mixtures = search.label, search.mixtures
+    if factor > 1:
+        label, mixtures = _at_full_size(standard, known, label, mixtures, factor, gamma)
+    # The energy of colours in 0..1, not of the standardised ones.
+    constant = search.label.size * len(pixels) * float(np.log(scale))
     return GrabCut(
-        mask=torch.from_numpy(search.label == OBJECT),
-        energies=tuple(float(energy + constant) for energy in energies),
+        mask=torch.from_numpy(label == OBJECT),
+        energies=tuple(energy + constant for energy in energies),
         is_converged=is_converged,
-        posterior=torch.from_numpy(search.posterior()),
-        object_colors=search.mixtures[OBJECT].scaled(scale, shift),
-        background_colors=search.mixtures[BACKGROUND].scaled(scale, shift),
+        object_colors=mixtures[OBJECT].scaled(scale, shift),
+        background_colors=mixtures[BACKGROUND].scaled(scale, shift),
+        coarse_factor=factor,
     )
 
 
@@ -127,79 +164,53 @@ class _Search:
     Args:
         pixels: about 1 in size.
         known: the user's marks.
-        start: labels to learn the first mixtures from, 255 for none.
+        label: labels to learn the first mixtures from, 255 for none.
+        gamma: weight of the boundary.
+        mixtures: of the background and of the object, to choose the first components.
     """
 
     def __init__(
         self,
         pixels: Float32[ndarray, "channel height width"],
         known: UInt8[ndarray, "height width"],
-        start: UInt8[ndarray, "height width"],
+        label: UInt8[ndarray, "height width"],
         gamma: float,
-        components: int,
-        seed: int,
+        mixtures: list[GaussianMixture],
     ) -> None:
         self.pixels = pixels.reshape(len(pixels), -1)
         self.known = known
-        self.label = start
-        self.components = components
-        costs, _ = boundary_costs(pixels)
-        self.boundary = costs
+        self.label = label
+        self.mixtures = mixtures
+        self.boundary = boundary_costs(pixels)
         self.boundary *= np.float32(gamma)
-        self.mixtures = [self._start(label, seed) for label in (BACKGROUND, OBJECT)]
+        self.cut = BandCut(known, self.boundary)
         self._evaluate()
-        self.cut = _BandCut(known, self.boundary, gamma)
 
     def run(self, iterations: int, tolerance: float) -> tuple[list[float], bool]:
         """Iterate until the energy no longer falls."""
         energies: list[float] = []
         least = tolerance * np.count_nonzero(self.known == UNKNOWN)
         for _ in range(iterations):
-            before = self.label, self.mixtures, self.costs, self.nearest
-            self._learn()
+            before = self.label, self.mixtures
+            self.mixtures = _learned(self.pixels, self.label, self.nearest, self.mixtures)
             self._evaluate()
             difference = self.costs[BACKGROUND] - self.costs[OBJECT]
             self.label = self.cut.labels(difference.reshape(self.known.shape))
             energy = self._energy()
             # Capacities are rounded: a fall smaller than that may come out as a rise.
             if energies and energy > energies[-1]:
-                self.label, self.mixtures, self.costs, self.nearest = before
+                self.label, self.mixtures = before
                 energy = energies[-1]
             energies.append(energy)
             if len(energies) > 1 and energies[-2] - energy <= least:
                 return energies, True
         return energies, False
 
-    def posterior(self) -> Float32[ndarray, "height width"]:
-        """The probability of the object, pixel by pixel."""
-        densities = [mixture.negative_log_density(self.pixels) for mixture in self.mixtures]
-        with np.errstate(over="ignore"):
-            share = 1 / (1 + np.exp(densities[OBJECT] - densities[BACKGROUND]))
-        share = share.reshape(self.known.shape)
-        return np.where(self.known == UNKNOWN, share, self.known == OBJECT).astype(np.float32)
-
-    def _start(self, label: int, seed: int) -> GaussianMixture:
-        own = self.label.ravel() == label
-        # An object of no pixel has any colour, and none more likely than the image's own.
-        pixels = self.pixels[:, own] if own.any() else self.pixels
-        return sampled_mixture(pixels, self.components, _NOISE, seed)
-
     def _evaluate(self) -> None:
         """Find what every pixel costs on either side, and its component there: step 1."""
         results = [mixture.costs(self.pixels) for mixture in self.mixtures]
         self.costs = [cost for cost, _ in results]
         self.nearest = [component for _, component in results]
-
-    def _learn(self) -> None:
-        """Learn both mixtures from the labels and the components: step 2."""
-        label = self.label.ravel()
-        component = np.where(
-            label == OBJECT, self.nearest[OBJECT] + self.components, self.nearest[BACKGROUND]
-        ).astype(np.uint8)
-        component[label == UNKNOWN] = UNKNOWN
-        counts = (self.components, self.components)
-        learned = learned_mixtures(self.pixels, component, counts, _NOISE)
-        self.mixtures = [new or old for new, old in zip(learned, self.mixtures, strict=True)]
 
     def _energy(self) -> float:
         """U + V (equations 7 and 11) of the labels."""
@@ -208,68 +219,64 @@ class _Search:
         energy = float(data.sum(dtype=np.float64))
         pairs = neighbours(is_object.shape, EIGHT)
         for cost, (start, end) in zip(self.boundary, pairs, strict=True):
-            differ = is_object[start] != is_object[end]
-            energy += float(cost[start].sum(where=differ, dtype=np.float64))
+            energy += float(cost[start][is_object[start] != is_object[end]].sum(dtype=np.float64))
         return energy
 
 
-class _BandCut:
-    """Minimum cuts over the pixels that are not known, one after the other: step 3.
+def _at_full_size(
+    pixels: Float32[ndarray, "channel height width"],
+    known: UInt8[ndarray, "height width"],
+    coarse: UInt8[ndarray, "rows columns"],
+    mixtures: list[GaussianMixture],
+    factor: int,
+    gamma: float,
+) -> tuple[UInt8[ndarray, "height width"], list[GaussianMixture]]:
+    """Learn the colours again from single pixels, and cut the band around the coarse boundary."""
+    marks = band_marks(known, coarse, factor)
+    step = max(1, round((marks.size / _SAMPLE) ** 0.5))
+    # Not the band, whose labels are what is sought.
+    some, label = pixels[:, ::step, ::step], marks[::step, ::step]
+    flat = np.ascontiguousarray(some).reshape(len(pixels), -1)
+    nearest = [mixture.costs(flat)[1] for mixture in mixtures]
+    mixtures = _learned(flat, label, nearest, mixtures)
+    window = window_of(marks)
+    part = np.ascontiguousarray(pixels[(slice(None), *window)])
+    boundary = boundary_costs(part, sharpness=mean_sharpness(pixels))
+    boundary *= np.float32(gamma)
+    open_ = np.flatnonzero(marks[window] == UNKNOWN)
+    band = part.reshape(len(part), -1)[:, open_]
+    difference = np.zeros(part.shape[1:], np.float32)
+    difference.ravel()[open_] = (
+        mixtures[BACKGROUND].costs(band)[0] - mixtures[OBJECT].costs(band)[0]
+    )
+    marks[window] = BandCut(marks[window], boundary).labels(difference)
+    return marks, mixtures
 
-    What is known is left out of the graph: an edge to it is a share of the unknown pixel's own
-    cost. Costs beyond what a pixel's edges could outweigh decide it, so they are cut down to that;
-    capacities are then integers of 22 bits, which are faster to cut than floats, and exact.
-    """
 
-    def __init__(
-        self,
-        known: UInt8[ndarray, "height width"],
-        boundary: Float32[ndarray, "offset height width"],
-        gamma: float,
-    ) -> None:
-        unknown = known == UNKNOWN
-        rows, columns = np.flatnonzero(unknown.any(axis=1)), np.flatnonzero(unknown.any(axis=0))
-        self.known = known
-        self.cut: GridCut | None = None
-        if not rows.size:
-            return
-        window = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-        self.window, self.unknown = window, unknown[window]
-        self.scale = _FINEST / (max(gamma, 1e-6) * _DEGREE)
-        edges = np.rint(boundary * np.float32(self.scale)).astype(np.int32)
-        # From the known: + towards the object, - towards the background.
-        sign = np.where(unknown, 0, 2 * (known == OBJECT).astype(np.int32) - 1)
-        fixed = np.zeros(known.shape, np.int32)
-        limit = np.ones(known.shape, np.int32)
-        for edge, (start, end) in zip(edges, neighbours(known.shape, EIGHT), strict=True):
-            fixed[start] += edge[start] * sign[end]
-            fixed[end] += edge[start] * sign[start]
-            edge[start] *= unknown[start] & unknown[end]
-            limit[start] += edge[start]
-            limit[end] += edge[start]
-        self.edges = np.ascontiguousarray(edges[(slice(None), *window)])
-        self.fixed, self.limit = fixed[window], limit[window]
-        self.terminal = np.zeros(self.fixed.shape, np.int32)
+def _learned(
+    pixels: Float32[ndarray, "channel pixel"],
+    label: UInt8[ndarray, "height width"],
+    nearest: list[UInt8[ndarray, "pixel"]],
+    mixtures: list[GaussianMixture],
+) -> list[GaussianMixture]:
+    """Learn both mixtures from the labels and the components: step 2; one without pixels stays."""
+    flat = label.ravel()
+    counts = tuple(len(mixture.weights) for mixture in mixtures)
+    component = np.where(flat == OBJECT, nearest[OBJECT] + counts[0], nearest[BACKGROUND])
+    component = np.where(flat == UNKNOWN, UNKNOWN, component).astype(np.uint8)
+    learned = learned_mixtures(pixels, component, counts, _NOISE)
+    return [new or old for new, old in zip(learned, mixtures, strict=True)]
 
-    def labels(
-        self, difference: Float32[ndarray, "height width"]
-    ) -> UInt8[ndarray, "height width"]:
-        """Labels of least energy, where it costs `difference` more to be background."""
-        if not self.known[self.known == UNKNOWN].size:
-            return self.known
-        terminal = np.rint(difference[self.window].astype(np.float64) * self.scale) + self.fixed
-        terminal = np.clip(terminal, -self.limit, self.limit).astype(np.int32)
-        terminal[~self.unknown] = 0
-        nothing = np.zeros_like(terminal)
-        if self.cut is None:
-            self.cut = GridCut(np.maximum(terminal, 0), np.maximum(-terminal, 0), self.edges)
-        else:
-            self.cut.add_terminals(terminal - self.terminal, nothing)
-        self.terminal = terminal
-        self.cut.solve()
-        label = self.known.copy()
-        label[self.window][self.unknown] = self.cut.source_side[self.unknown]
-        return label
+
+def _start_mixture(
+    pixels: Float32[ndarray, "channel height width"],
+    own: Bool[ndarray, "height width"],
+    components: int,
+    seed: int,
+) -> GaussianMixture:
+    # An object of no pixel may have any colour, none likelier than the image's own.
+    some = pixels[:, own] if own.any() else pixels.reshape(len(pixels), -1)
+    return sampled_mixture(some, components, _NOISE, seed)
 
 
 def _check_options(gamma: float, components: int, iterations: int, tolerance: float) -> None:
@@ -348,11 +355,32 @@ def _start(
     return np.where(known == UNKNOWN, np.uint8(rest), known)
 
 
-def _center_and_scale(
+def _check_memory(
     pixels: Float32[ndarray, "channel height width"],
-) -> tuple[ndarray, float]:
-    """The mean of each channel and one standard deviation for all; 1 for a constant image."""
+    known: UInt8[ndarray, "height width"],
+    factor: int,
+) -> None:
+    rows, columns = window_of(known)
+    window = (rows.stop - rows.start) * (columns.stop - columns.start)
+    refuse_beyond_memory(
+        8.0 * pixels.size + 110.0 * window,
+        "grab_cut",
+        "shrink the image"
+        + ("" if factor > 1 else ", set coarse_to_fine=None")
+        + " or draw a smaller box",
+    )
+
+
+def _standardised(
+    pixels: Float32[ndarray, "channel height width"],
+) -> tuple[Float32[ndarray, "channel height width"], Float32[ndarray, "channel"], float]:
+    """(pixels - shift) / scale: of mean 0 in each channel, and variance 1 over all.
+
+    The scale is one for all channels, so that nothing but the unit changes; 1 for a constant image.
+    """
     flat = pixels.reshape(len(pixels), -1)
-    mean = flat.mean(axis=1, dtype=np.float64)
-    variance = float(flat.var(axis=1, dtype=np.float64).mean())
-    return mean, float(np.sqrt(variance)) if variance > 0 else 1.0
+    shift = flat.mean(axis=1, dtype=np.float64).astype(np.float32)
+    standard = pixels - shift[:, None, None]
+    scale = float(np.sqrt(np.square(standard, dtype=np.float64).mean())) or 1.0
+    standard /= np.float32(scale)
+    return standard, shift, scale

@@ -139,9 +139,7 @@ def learned_mixtures(
         first += count
         pixels_of_all = number[own].sum()
         mixtures.append(
-            GaussianMixture(
-                number[own] / pixels_of_all, means[own], covariances[own], noise=noise
-            )
+            GaussianMixture(number[own] / pixels_of_all, means[own], covariances[own], noise=noise)
             if pixels_of_all
             else None
         )
@@ -194,7 +192,9 @@ def _scattered(
     )
 
 
-def _settled(sample: Float32[ndarray, "channel pixel"], mixture: GaussianMixture) -> GaussianMixture:
+def _settled(
+    sample: Float32[ndarray, "channel pixel"], mixture: GaussianMixture
+) -> GaussianMixture:
     for _ in range(_ROUNDS):
         component = mixture.costs(sample)[1]
         learned = learned_mixtures(sample, component, (len(mixture.weights),), mixture.noise)[0]
