@@ -14,12 +14,14 @@ class MethodEntry:
         summary: what it does, in a few words.
         module: the file of this folder that holds it.
         function: its name in that file; image first, every option keyword-only.
+        is_shown: whether it must be shown in each image what to look for, by marks or a box.
     """
 
     paper: str
     summary: str
     module: str
     function: str
+    is_shown: bool = False
 
     def load(self) -> Callable[..., object]:
         """Import the function; only then are its kernels looked for."""
@@ -39,6 +41,12 @@ METHODS: dict[str, MethodEntry] = {
         "mean_shift",
         "mean_shift",
     ),
+    "ncut": MethodEntry(
+        "Shi and Malik 2000; Malik et al. 2001",
+        "Normalised cuts of the graph of near pixels, weighed by the contours between them.",
+        "normalized_cut",
+        "normalized_cut",
+    ),
     "felzenszwalb": MethodEntry(
         "Felzenszwalb and Huttenlocher 2004",
         "Regions whose borders are stronger than the differences inside.",
@@ -47,8 +55,40 @@ METHODS: dict[str, MethodEntry] = {
     ),
     "slic": MethodEntry(
         "Achanta et al. 2012",
-        "Superpixels of about equal size: k-means that looks around its centres only.",
+        "Superpixels of about equal size: k-means in which each centre sees its surroundings only.",
         "slic",
         "slic",
+    ),
+    "etps": MethodEntry(
+        "Yao, Boben, Fidler and Urtasun 2015",
+        "Superpixels that trade blocks, then pixels, along their borders.",
+        "etps",
+        "etps",
+    ),
+    "watershed": MethodEntry(
+        "Meyer 1994; Neubert and Protzel 2014",
+        "Basins of the gradient, from all minima, a grid of seeds, or marks.",
+        "watershed",
+        "watershed",
+    ),
+    "alpha_expansion": MethodEntry(
+        "Boykov, Veksler and Zabih 2001",
+        "Labels of like colour with smooth boundaries, by cuts that let one label grow at a time.",
+        "multi_label_cut",
+        "multi_label_cut",
+    ),
+    "random_walker": MethodEntry(
+        "Grady 2006",
+        "The mark that a random walk over like pixels meets first.",
+        "random_walker",
+        "random_walker",
+        is_shown=True,
+    ),
+    "grab_cut": MethodEntry(
+        "Rother, Kolmogorov and Blake 2004",
+        "An object cut out of a box around it, a trimap or a few strokes.",
+        "grab_cut",
+        "grab_cut",
+        is_shown=True,
     ),
 }

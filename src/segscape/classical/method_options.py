@@ -5,7 +5,7 @@ import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -37,10 +37,12 @@ class MethodOption:
         Raises:
             MethodError: when it is of another type.
         """
-        if text.lower() == "none":
+        if text.lower() == "none" and type(None) in get_args(self.type):
             value: object = None
         elif get_origin(self.type) is tuple:
             value = text.split(":")
+        elif get_origin(self.type) is Literal:
+            value = next((kind for kind in get_args(self.type) if str(kind) == text), text)
         else:
             value = text
         try:

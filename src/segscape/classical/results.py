@@ -10,8 +10,8 @@ def ids_of(result: object) -> Integer[Tensor, "height width"]:
     """Find the regions, labels or mask in what a method returned.
 
     Args:
-        result: a Partition or a LabelMap, or a result that holds a `partition`, `labels` or a
-            `mask` beside other things.
+        result: a Partition or a LabelMap, or a result that holds `labels`, a `mask` or a
+            `partition` beside other things; the first of these counts.
 
     Returns:
         Regions 0..n-1; or labels as they are; or 1 on the mask and 0 elsewhere.
@@ -23,15 +23,17 @@ def ids_of(result: object) -> Integer[Tensor, "height width"]:
     >>> ids_of(Partition(torch.tensor([[0, 1]]))).tolist()
     [[0, 1]]
     """
-    found = getattr(result, "partition", result)
-    if isinstance(found, Partition):
-        return found.regions
-    if isinstance(found, LabelMap):
-        return found.labels
+    if isinstance(result, Partition):
+        return result.regions
+    if isinstance(result, LabelMap):
+        return result.labels
     for name in ("labels", "mask"):
-        part = getattr(found, name, None)
+        part = getattr(result, name, None)
         if isinstance(part, Tensor):
             return part.int()
+    partition = getattr(result, "partition", None)
+    if isinstance(partition, Partition):
+        return partition.regions
     raise MethodError(f"{type(result).__name__} holds neither a partition nor labels nor a mask")
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from segscape.classical import METHODS
-from segscape.classical.method_options import drawn_inputs, parse_settings
+from segscape.classical.method_options import parse_settings
 from segscape.cli.patience import tell_of_compiling
 from segscape.datasets.bsds500 import open_berkeley
 from segscape.evaluation.method_scores import MethodScores, SettingScores, score_method
@@ -82,7 +82,7 @@ def _known(method: str) -> str:
         near = difflib.get_close_matches(name, METHODS, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(METHODS)}"
         raise MethodError(f"unknown method '{method}': {hint}")
-    if drawn_inputs(METHODS[name].load()):
+    if METHODS[name].is_shown:
         raise MethodError(
             f"{name} needs to be shown what to look for in each image, which the data do not: "
             "choose a method that parts an image by itself"

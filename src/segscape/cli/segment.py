@@ -4,15 +4,20 @@ Each method is a command whose options and help come from the function's signatu
 Only the method that is asked for is imported; the others are listed by their one line.
 """
 
+from __future__ import annotations
+
 import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 from rich.markup import escape
 
 from segscape.classical import METHODS, MethodEntry
+
+if TYPE_CHECKING:
+    from segscape.classical.method_options import MethodOption
 
 COMPARE = "compare"
 
@@ -31,7 +36,7 @@ def commands(words: Sequence[str]) -> typer.Typer:
         command = group.command(
             words[0] if name == asked else name, help=None if name == asked else help_line
         )
-        command(_command(entry) if name == asked else _nothing)
+        command(_command(name, entry) if name == asked else _nothing)
     if asked == COMPARE:
         from segscape.cli.segment_compare import compare
 
@@ -47,7 +52,7 @@ def _nothing() -> None:
     """Stand for a command that is listed but was not asked for."""
 
 
-def _command(entry: MethodEntry) -> Callable[..., None]:
+def _command(name: str, entry: MethodEntry) -> Callable[..., None]:
     """A function whose signature is that of the command line."""
     from segscape.classical.method_options import (
         argument_helps,
@@ -58,7 +63,6 @@ def _command(entry: MethodEntry) -> Callable[..., None]:
 
     method = entry.load()
     options, drawn, helps = method_options(method), drawn_inputs(method), argument_helps(method)
-    Parameter = inspect.Parameter
     parameters = [
         _parameter(
             "images",
@@ -88,16 +92,7 @@ def _command(entry: MethodEntry) -> Callable[..., None]:
                 None,
             )
         )
-    for option in options:
-        is_required = option.default is Parameter.empty
-        parameters.append(
-            _parameter(
-                option.name,
-                option.type,
-                typer.Option(help=_sentence(option.help)),
-                *([] if is_required else [option.default]),
-            )
-        )
+    parameters += [_option(option) for option in options]
     parameters += [
         _parameter("json", Path | None, typer.Option(help="Also write a summary as JSON."), None),
         _parameter(
@@ -120,13 +115,44 @@ def _command(entry: MethodEntry) -> Callable[..., None]:
             summary=given.pop("json"),
             overwrite=given.pop("overwrite"),
             options=given,
-            name=entry.function,
+            is_shown=entry.is_shown,
+            name=name,
         )
 
     command.__doc__ = escape(f"{summary_of(method)}\n\n{entry.paper}")
     command.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
     command.__annotations__ = {each.name: each.annotation for each in parameters}
     return command
+
+
+def _option(option: MethodOption) -> inspect.Parameter:
+    kinds = get_args(option.type)
+    if option.type in (int, float, bool, str) or all(isinstance(kind, str) for kind in kinds):
+        return _parameter(
+            option.name, option.type, typer.Option(help=_sentence(option.help)), option.default
+        )
+
+    from segscape.structures.errors import MethodError
+
+    def parse(text: str) -> object:
+        try:
+            return option.parse(text)
+        except MethodError as error:
+            raise typer.BadParameter(str(error)) from None
+
+    # What typer has no type for, as `float | None` that takes "none", is read by the option itself.
+    words = [getattr(kind, "__name__", str(kind)).replace("NoneType", "none") for kind in kinds]
+    info = typer.Option(
+        help=_sentence(option.help),
+        parser=parse,
+        metavar="|".join(words),
+        show_default=_shown(option.default),
+    )
+    return _parameter(option.name, Any, info, option.default)
+
+
+def _shown(default: object) -> str | bool:
+    return False if default is None else str(default)
 
 
 def _parameter(name: str, kind: object, info: object, *default: object) -> inspect.Parameter:
@@ -139,4 +165,6 @@ def _parameter(name: str, kind: object, info: object, *default: object) -> inspe
 
 
 def _sentence(text: str) -> str:
-    return escape(text[:1].upper() + text[1:])
+    # A single letter is a symbol of the paper.
+    begins = text[:1].upper() if text[1:2].isalpha() else text[:1]
+    return escape(begins + text[1:])

@@ -60,6 +60,7 @@ def segment_files(
     box: tuple[int, int, int, int] | None,
     summary: Path | None,
     overwrite: bool,
+    is_shown: bool,
 ) -> None:
     """Segment images, write the results and say what was found.
 
@@ -73,6 +74,7 @@ def segment_files(
         box: around the object in each image.
         summary: a JSON file for options, counts and times.
         overwrite: whether results may be replaced.
+        is_shown: whether the method needs marks or a box.
 
     Raises:
         SegscapeError: when an image or its marks cannot be read, the method refuses it, or a result
@@ -83,7 +85,7 @@ def segment_files(
     if not overwrite:
         _refuse_existing(places)
     drawn = drawn_inputs(method)
-    if drawn and marks is None and box is None:
+    if is_shown and marks is None and box is None:
         raise MethodError(f"{name} needs to be shown what to look for: {_how_to_show(drawn)}")
     console = Console()
     rows: list[dict[str, Any]] = []
@@ -163,7 +165,8 @@ def shown_in(
 def _taken(shown: dict[str, Any], drawn: Sequence[str]) -> dict[str, Any]:
     for name in shown:
         if name not in drawn:
-            raise MethodError(f"takes no {name}: {_how_to_show(drawn)}")
+            cure = _how_to_show(drawn) if drawn else "leave them out"
+            raise MethodError(f"the method takes no {name}: {cure}")
     return shown
 
 

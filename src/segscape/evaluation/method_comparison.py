@@ -67,7 +67,8 @@ def _finding(
     name: str, image: UInt8[Tensor, "3 height width"], shown: Mapping[str, object]
 ) -> MethodFinding:
     method = METHODS[name].load()
-    needed = drawn_inputs(method)
+    # Marks of one object would make other methods find just that.
+    needed = drawn_inputs(method) if METHODS[name].is_shown else ()
     options = {option.name: option.default for option in method_options(method)}
     given = {key: shown[key] for key in needed if shown.get(key) is not None}
     if needed and not given:

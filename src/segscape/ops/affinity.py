@@ -19,6 +19,7 @@ import numba
 import numpy as np
 from jaxtyping import Float32, Float64, Int32
 
+
 @dataclass(frozen=True)
 class StencilAffinity:
     """The weights of a graph whose nodes are pixels and whose edges join near ones.
@@ -39,7 +40,9 @@ class StencilAffinity:
         ones = np.ones((self.own.size, 1), np.float32)
         return self.times(ones).reshape(self.own.shape)
 
-    def times(self, vectors: Float32[np.ndarray, "pixel vector"]) -> Float32[np.ndarray, "pixel vector"]:
+    def times(
+        self, vectors: Float32[np.ndarray, "pixel vector"]
+    ) -> Float32[np.ndarray, "pixel vector"]:
         """Multiply vectors over the pixels, in reading order, by the matrix A of the weights."""
         out = np.zeros_like(vectors)
         ones = np.ones(self.own.shape, np.float32)
@@ -101,7 +104,9 @@ def pixel_affinity(
     return StencilAffinity(steps, weights, np.ones(contour.shape, np.float32))
 
 
-def _lines(steps: Int32[np.ndarray, "step 2"]) -> tuple[Int32[np.ndarray, "place 2"], Int32[np.ndarray, "step"]]:
+def _lines(
+    steps: Int32[np.ndarray, "step 2"],
+) -> tuple[Int32[np.ndarray, "place 2"], Int32[np.ndarray, "step"]]:
     """The pixels on the straight line of each step, one after the other, and where each ends."""
     places: list[np.ndarray] = []
     for row, column in steps:

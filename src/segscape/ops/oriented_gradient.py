@@ -57,9 +57,7 @@ def oriented_gradient(
             "expected 1 or more of both"
         )
     if weights.shape[1] > BINS:
-        raise ValueError(
-            f"oriented_gradient got {weights.shape[1]} bins: expected {BINS} at most"
-        )
+        raise ValueError(f"oriented_gradient got {weights.shape[1]} bins: expected {BINS} at most")
     if int(codes.max()) >= weights.shape[0]:
         raise ValueError(
             f"oriented_gradient got code {int(codes.max())} and weights for {weights.shape[0]}: "
