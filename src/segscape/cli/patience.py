@@ -49,7 +49,8 @@ class WorkProgress:
         trace: TracebackType | None,
     ) -> None:
         self._timer.cancel()
-        self._bar.stop()
+        if self._bar.live.is_started:
+            self._bar.stop()
 
     def done(self) -> None:
         """One piece more is done."""

@@ -134,9 +134,11 @@ def _option(option: MethodOption) -> inspect.Parameter:
 
     from segscape.structures.errors import MethodError
 
-    def parse(text: str) -> object:
+    def parse(value: object) -> object:
+        if not isinstance(value, str):  # the default itself
+            return value
         try:
-            return option.parse(text)
+            return option.parse(value)
         except MethodError as error:
             raise typer.BadParameter(str(error)) from None
 
