@@ -37,17 +37,45 @@ class StencilAffinity:
 
     def degrees(self) -> Float32[np.ndarray, "height width"]:
         """The sum of the weights at each pixel: D of the papers."""
-        ones = np.ones((self.own.size, 1), np.float32)
-        return self.times(ones).reshape(self.own.shape)
+        return self.times(np.ones((1, *self.own.shape), np.float32))[0]
 
     def times(
-        self, vectors: Float32[np.ndarray, "pixel vector"]
-    ) -> Float32[np.ndarray, "pixel vector"]:
-        """Multiply vectors over the pixels, in reading order, by the matrix A of the weights."""
-        out = np.zeros_like(vectors)
-        ones = np.ones(self.own.shape, np.float32)
-        accumulate(self, ones, vectors, out, 1.0, 0.0, 0.0)
+        self, vectors: Float32[np.ndarray, "vector height width"]
+    ) -> Float32[np.ndarray, "vector height width"]:
+        """Multiply vectors over the pixels by the matrix A of the weights."""
+        out = np.empty_like(vectors)
+        self.accumulate(vectors, out, by_matrix=1.0, by_vectors=0.0, by_out=0.0)
         return out
+
+    def accumulate(
+        self,
+        vectors: Float32[np.ndarray, "vector height width"],
+        out: Float32[np.ndarray, "vector height width"],
+        *,
+        by_matrix: float,
+        by_vectors: float,
+        by_out: float,
+    ) -> None:
+        """Set out = by_matrix * A vectors + by_vectors * vectors + by_out * out, in one walk.
+
+        Args:
+            vectors: over the pixels.
+            out: is written; another array than `vectors`.
+            by_matrix: any number.
+            by_vectors: any number.
+            by_out: any number; at 0, `out` may hold anything.
+        """
+        factors = np.array([by_matrix, by_vectors, by_out], np.float32)
+        _accumulate(self.weights, self.own, self.steps, vectors, out, factors)
+
+    def scaled(self, scale: Float32[np.ndarray, "height width"]) -> "StencilAffinity":
+        """Multiply each weight by the scales of its two ends: diag(scale) A diag(scale)."""
+        weights = self.weights * scale
+        height, width = scale.shape
+        for plane, (dy, dx) in zip(weights, self.steps, strict=True):
+            left, right = max(0, -dx), max(0, -dx, min(width, width - dx))
+            plane[: max(0, height - dy), left:right] *= scale[dy:, left + dx : right + dx]
+        return StencilAffinity(self.steps, weights, self.own * scale * scale)
 
 
 def stencil_steps(radius_px: float) -> Int32[np.ndarray, "step 2"]:
@@ -145,82 +173,47 @@ def _weigh(
                 weights[s, y, x] = np.exp(-unlike)
 
 
-def accumulate(
-    affinity: StencilAffinity,
-    scale: Float32[np.ndarray, "height width"],
-    vectors: Float32[np.ndarray, "pixel vector"],
-    out: Float32[np.ndarray, "pixel vector"],
-    by_matrix: float,
-    by_vectors: float,
-    by_out: float,
-) -> None:
-    """Set out = by_matrix * S vectors + by_vectors * vectors + by_out * out, in one walk.
-
-    S = diag(scale) A diag(scale). Chebyshev's recurrence is one such step.
-
-    Args:
-        affinity: A.
-        scale: D^-1/2 for the normalised matrix, ones for A itself.
-        vectors: over the pixels in reading order.
-        out: is written; another array than `vectors`.
-        by_matrix: any number.
-        by_vectors: any number.
-        by_out: any number; at 0, `out` may hold anything.
-    """
-    height, width = affinity.own.shape
-    _accumulate(
-        affinity.weights,
-        affinity.own,
-        affinity.steps,
-        scale,
-        vectors.reshape(height, width, -1),
-        out.reshape(height, width, -1),
-        np.float32(by_matrix),
-        np.float32(by_vectors),
-        np.float32(by_out),
-    )
-
-
 @numba.njit(cache=True, nogil=True, parallel=True, fastmath=True)
 @no_type_check
 def _accumulate(
     weights: Float32[np.ndarray, "step height width"],
     own: Float32[np.ndarray, "height width"],
     steps: Int32[np.ndarray, "step 2"],
-    scale: Float32[np.ndarray, "height width"],
-    vectors: Float32[np.ndarray, "height width vector"],
-    out: Float32[np.ndarray, "height width vector"],
-    by_matrix: np.float32,
-    by_vectors: np.float32,
-    by_out: np.float32,
+    vectors: Float32[np.ndarray, "vector height width"],
+    out: Float32[np.ndarray, "vector height width"],
+    factors: Float32[np.ndarray, "3"],
 ) -> None:
-    height, width, count = vectors.shape
+    """Add whole rows, which the compiler turns into wide instructions."""
+    count, height, width = vectors.shape
+    by_matrix, by_vectors, by_out = factors
     for y in numba.prange(height):
-        total = np.empty(count, np.float32)
-        for x in range(width):
-            w = own[y, x] * scale[y, x]
-            here = vectors[y, x]
-            for v in range(count):
-                total[v] = w * here[v]
+        total = np.empty(width, np.float32)
+        for v in range(count):
+            for x in range(width):
+                total[x] = own[y, x] * vectors[v, y, x]
             for s in range(steps.shape[0]):
                 dy, dx = steps[s, 0], steps[s, 1]
-                if y + dy < height and 0 <= x + dx < width:
-                    w = weights[s, y, x] * scale[y + dy, x + dx]
-                    there = vectors[y + dy, x + dx]
-                    for v in range(count):
-                        total[v] += w * there[v]
-                if y - dy >= 0 and 0 <= x - dx < width:
-                    w = weights[s, y - dy, x - dx] * scale[y - dy, x - dx]
-                    there = vectors[y - dy, x - dx]
-                    for v in range(count):
-                        total[v] += w * there[v]
-            factor = by_matrix * scale[y, x]
+                left, right = max(0, -dx), min(width, width - dx)
+                if y + dy < height:
+                    row = weights[s, y, left:right]
+                    there = vectors[v, y + dy, left + dx : right + dx]
+                    here = total[left:right]
+                    for x in range(right - left):
+                        here[x] += row[x] * there[x]
+                if y - dy >= 0:
+                    row = weights[s, y - dy, left:right]
+                    there = vectors[v, y - dy, left:right]
+                    here = total[left + dx : right + dx]
+                    for x in range(right - left):
+                        here[x] += row[x] * there[x]
             if by_out == 0:
-                for v in range(count):
-                    out[y, x, v] = factor * total[v] + by_vectors * here[v]
+                for x in range(width):
+                    out[v, y, x] = by_matrix * total[x] + by_vectors * vectors[v, y, x]
             else:
-                for v in range(count):
-                    out[y, x, v] = factor * total[v] + by_vectors * here[v] + by_out * out[y, x, v]
+                for x in range(width):
+                    out[v, y, x] = (
+                        by_matrix * total[x] + by_vectors * vectors[v, y, x] + by_out * out[v, y, x]
+                    )
 
 
 def halved(affinity: StencilAffinity) -> StencilAffinity:

@@ -21,13 +21,14 @@ import numpy as np
 import scipy.linalg
 from jaxtyping import Float32, Float64
 
-from segscape.ops.affinity import StencilAffinity, accumulate, halved
+from segscape.ops.affinity import StencilAffinity, halved
 
 # Below this many nodes LAPACK is faster than the filter.
 _DENSE_NODES = 700
 # Vectors beyond the wanted ones, so that the last of these converges, too.
 _SPARE = 8
-_DEGREE = 12
+# Of the polynomial: the least, and the most before the vectors are turned apart again.
+_DEGREES = (8, 60)
 _MOST_ROUNDS = 40
 
 
@@ -37,16 +38,24 @@ class GraphSpectrum:
 
     Args:
         values: lambda, 0 to 2.
-        vectors: u, one in a column, over the pixels in reading order; u' D u = 1, and the largest
-            entry is positive.
+        vectors: u, over the pixels; u' D u = 1, and the largest entry is positive.
         residuals: |S z - (1 - lambda) z| of each, with |z| = 1.
         degrees: the diagonal of D.
     """
 
     values: Float64[np.ndarray, "vector"]
-    vectors: Float32[np.ndarray, "pixel vector"]
+    vectors: Float32[np.ndarray, "vector height width"]
     residuals: Float64[np.ndarray, "vector"]
     degrees: Float32[np.ndarray, "height width"]
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Approximate solutions of S z = mu z on one level, largest mu first."""
+
+    z: Float32[np.ndarray, "vector height width"]
+    mu: Float64[np.ndarray, "vector"]
+    residuals: Float64[np.ndarray, "vector"]
 
 
 def leading_eigenvectors(
@@ -68,8 +77,8 @@ def leading_eigenvectors(
     >>> wall = np.array([[0.0, 0.0, 5.0, 0.0, 0.0]], np.float32)
     >>> graph = pixel_affinity(np.zeros((0, 1, 5), np.float32), wall, radius_px=1.0)
     >>> solved = leading_eigenvectors(graph, 2)
-    >>> solved.values.round(3).tolist(), np.sign(solved.vectors[:, 1]).tolist()
-    ([0.0, 0.007], [1.0, 1.0, -0.0, -1.0, -1.0])
+    >>> solved.values.round(3).tolist(), np.sign(solved.vectors[1]).tolist()
+    ([0.0, 0.007], [[1.0, 1.0, -0.0, -1.0, -1.0]])
     """
     pixels = affinity.own.size
     if not 1 <= count <= pixels:
@@ -78,142 +87,140 @@ def leading_eigenvectors(
         )
     if not tolerance > 0:
         raise ValueError(f"leading_eigenvectors got tolerance={tolerance}: expected above 0")
-    z, mu, residuals, degrees = _solved(affinity, count, tolerance)
-    u = z[:, :count] / np.sqrt(degrees).reshape(-1, 1)
-    peaks = np.take_along_axis(u, np.abs(u).argmax(0)[None], 0)
-    u *= np.where(peaks < 0, np.float32(-1), np.float32(1))
-    return GraphSpectrum(1 - mu[:count], u, residuals[:count], degrees)
+    degrees = affinity.degrees()
+    block = _solved(affinity, degrees, count, tolerance)
+    u = block.z[:count] / np.sqrt(degrees)
+    flat = u.reshape(count, -1)
+    peaks = np.take_along_axis(flat, np.abs(flat).argmax(1)[:, None], 1)
+    flat *= np.where(peaks < 0, np.float32(-1), np.float32(1))
+    return GraphSpectrum(1 - block.mu[:count], u, block.residuals[:count], degrees)
 
 
 def _solved(
-    affinity: StencilAffinity, count: int, tolerance: float
-) -> tuple[
-    Float32[np.ndarray, "pixel vector"],
-    Float64[np.ndarray, "vector"],
-    Float64[np.ndarray, "vector"],
-    Float32[np.ndarray, "height width"],
-]:
-    """The largest eigenvalues mu of S with z, a few more than asked, on this level."""
-    degrees = affinity.degrees()
-    block = min(count + _SPARE, degrees.size)
-    if degrees.size <= max(_DENSE_NODES, 4 * block):
-        return *_dense(affinity, degrees, block), degrees
+    affinity: StencilAffinity,
+    degrees: Float32[np.ndarray, "height width"],
+    count: int,
+    tolerance: float,
+) -> _Block:
+    """Solve one level, with some vectors more than asked."""
+    size = min(count + _SPARE, degrees.size)
+    scaled = affinity.scaled(1 / np.sqrt(degrees))
+    if degrees.size <= max(_DENSE_NODES, 4 * size):
+        return _dense(scaled, size)
     below = halved(affinity)
-    # The levels below only have to start this one well.
-    coarse, mu, _, coarse_degrees = _solved(below, count, max(tolerance, 1e-2))
+    degrees_below = below.degrees()
+    start = _solved(below, degrees_below, count, tolerance)
     # u = D^-1/2 z is what is constant in the blocks; z is not.
-    u = (coarse / np.sqrt(coarse_degrees).reshape(-1, 1)).reshape(*coarse_degrees.shape, -1)
-    del coarse
+    u = start.z / np.sqrt(degrees_below)
     height, width = degrees.shape
-    rows, columns = np.arange(height) // 2, np.arange(width) // 2
-    z = u[rows[:, None], columns] * np.sqrt(degrees)[:, :, None]
-    return *_filtered(affinity, degrees, z.reshape(degrees.size, -1), count, tolerance), degrees
+    u = u[:, np.arange(height)[:, None] // 2, np.arange(width) // 2]
+    u *= np.sqrt(degrees)
+    return _filtered(scaled, u, count, tolerance)
 
 
-def _dense(
-    affinity: StencilAffinity, degrees: Float32[np.ndarray, "height width"], block: int
-) -> tuple[
-    Float32[np.ndarray, "pixel vector"],
-    Float64[np.ndarray, "vector"],
-    Float64[np.ndarray, "vector"],
-]:
-    nodes = degrees.size
-    matrix = affinity.times(np.eye(nodes, dtype=np.float32)).astype(np.float64)
-    scale = 1 / np.sqrt(degrees.ravel().astype(np.float64))
-    matrix = scale[:, None] * (matrix + matrix.T) / 2 * scale
-    mu, z = scipy.linalg.eigh(matrix, subset_by_index=[nodes - block, nodes - 1])
-    mu, z = mu[::-1], z[:, ::-1]
+def _dense(scaled: StencilAffinity, size: int) -> _Block:
+    nodes = scaled.own.size
+    units = np.eye(nodes, dtype=np.float32).reshape(nodes, *scaled.own.shape)
+    matrix = scaled.times(units).reshape(nodes, nodes).astype(np.float64)
+    mu, z = scipy.linalg.eigh(matrix, subset_by_index=[nodes - size, nodes - 1])
     residuals = np.linalg.norm(matrix @ z - mu * z, axis=0)
-    return np.ascontiguousarray(z, np.float32), mu, residuals
+    z = np.ascontiguousarray(z.T[::-1], np.float32)
+    return _Block(z.reshape(size, *scaled.own.shape), mu[::-1], residuals[::-1])
 
 
 def _filtered(
-    affinity: StencilAffinity,
-    degrees: Float32[np.ndarray, "height width"],
-    z: Float32[np.ndarray, "pixel vector"],
+    scaled: StencilAffinity,
+    z: Float32[np.ndarray, "vector height width"],
     count: int,
     tolerance: float,
-) -> tuple[
-    Float32[np.ndarray, "pixel vector"],
-    Float64[np.ndarray, "vector"],
-    Float64[np.ndarray, "vector"],
-]:
-    """Filter and rotate in turns until the wanted vectors are solved."""
-    scale = 1 / np.sqrt(degrees)
-    lowest = _lowest(affinity, scale)
-    other = np.empty_like(z)
-    for turn in range(_MOST_ROUNDS):
-        accumulate(affinity, scale, z, other, 1.0, 0.0, 0.0)
-        mu, turned = _ritz(z, other)
-        z = z @ turned
-        other = other @ turned
-        residuals = np.linalg.norm(other - mu.astype(np.float32) * z, axis=0).astype(np.float64)
-        if residuals[:count].max() <= tolerance or turn == _MOST_ROUNDS - 1:
+) -> _Block:
+    """Filter and turn the vectors in turns until the wanted ones are solved."""
+    lowest = _lowest(scaled)
+    for round_ in range(_MOST_ROUNDS):
+        product = scaled.times(z)
+        mu, turn = _ritz(z, product)
+        z = _turned(turn, z)
+        product = _turned(turn, product)
+        error = product - mu.astype(np.float32)[:, None, None] * z
+        residuals = np.sqrt(np.einsum("vyx,vyx->v", error, error)).astype(np.float64)
+        del error
+        if residuals[:count].max() <= tolerance or round_ == _MOST_ROUNDS - 1:
             break
-        z, other = _chebyshev(affinity, scale, z, other, lowest, float(mu[-1]))
-    return z, mu, residuals
+        z = _chebyshev(scaled, z, product, lowest, float(mu[-1]))
+    return _Block(z, mu, residuals)
+
+
+def _turned(
+    turn: Float32[np.ndarray, "vector vector"], z: Float32[np.ndarray, "vector height width"]
+) -> Float32[np.ndarray, "vector height width"]:
+    return (turn @ z.reshape(len(z), -1)).reshape(z.shape)
 
 
 def _ritz(
-    z: Float32[np.ndarray, "pixel vector"], product: Float32[np.ndarray, "pixel vector"]
+    z: Float32[np.ndarray, "vector height width"],
+    product: Float32[np.ndarray, "vector height width"],
 ) -> tuple[Float64[np.ndarray, "vector"], Float32[np.ndarray, "vector vector"]]:
     """The best eigenvalues within the span of z, largest first, and how to turn z to them."""
-    gram = (z.T @ z).astype(np.float64)
+    rows = z.reshape(len(z), -1)
+    gram = (rows @ rows.T).astype(np.float64)
+    energy = (rows @ product.reshape(rows.shape).T).astype(np.float64)
     length = 1 / np.sqrt(np.maximum(np.diag(gram), 1e-30))
-    gram = length[:, None] * gram * length
-    energy = length[:, None] * (z.T @ product).astype(np.float64) * length
     # A block that lost rank keeps its directions apart by this little.
-    gram += 1e-9 * np.eye(len(gram))
-    mu, turn = scipy.linalg.eigh((energy + energy.T) / 2, gram)
-    return mu[::-1], np.ascontiguousarray(length[:, None] * turn[:, ::-1], np.float32)
+    gram = length[:, None] * gram * length + 1e-9 * np.eye(len(gram))
+    energy = length[:, None] * (energy + energy.T) / 2 * length
+    mu, turn = scipy.linalg.eigh(energy, gram)
+    return mu[::-1], np.ascontiguousarray(turn.T[::-1] * length, np.float32)
 
 
 def _chebyshev(
-    affinity: StencilAffinity,
-    scale: Float32[np.ndarray, "height width"],
-    z: Float32[np.ndarray, "pixel vector"],
-    product: Float32[np.ndarray, "pixel vector"],
+    scaled: StencilAffinity,
+    z: Float32[np.ndarray, "vector height width"],
+    product: Float32[np.ndarray, "vector height width"],
     low: float,
     high: float,
-) -> tuple[Float32[np.ndarray, "pixel vector"], Float32[np.ndarray, "pixel vector"]]:
-    """Chebyshev's polynomial that stays small from `low` to `high` and grows above, scaled to 1 at 1.
+) -> Float32[np.ndarray, "vector height width"]:
+    """Apply Chebyshev's polynomial that is small from `low` to `high`, and 1 at 1.
 
     Args:
-        affinity: of S.
-        scale: of S.
+        scaled: S.
         z: is overwritten.
         product: S z, is overwritten.
         low: the least eigenvalue of S.
-        high: where what is wanted begins.
-
-    Returns:
-        The filtered vectors, and an array to write to.
+        high: where what is wanted begins, below 1.
     """
+    high = min(high, 1 - 1e-6)
     middle, half = (high + low) / 2, (high - low) / 2
-    sigma = half / (1 - middle)
-    first = sigma
+    first = sigma = half / (1 - middle)
     # T_1, then T_{n+1}(t) = 2 t T_n(t) - T_{n-1}(t), each divided by its value at 1.
     product -= np.float32(middle) * z
     product *= np.float32(sigma / half)
     before, now = z, product
-    for _ in range(_DEGREE - 1):
+    # The closer to 1 what is wanted begins, the higher a degree tells it from the rest.
+    degree = int(np.clip(1.5 * np.sqrt((1 - low) / (1 - high)), *_DEGREES))
+    for _ in range(degree - 1):
         next_sigma = 1 / (2 / first - sigma)
         factor = 2 * next_sigma / half
-        accumulate(affinity, scale, now, before, factor, -factor * middle, -sigma * next_sigma)
+        scaled.accumulate(
+            now,
+            before,
+            by_matrix=factor,
+            by_vectors=-factor * middle,
+            by_out=-sigma * next_sigma,
+        )
         before, now, sigma = now, before, next_sigma
-    return now, before
+    return now
 
 
-def _lowest(affinity: StencilAffinity, scale: Float32[np.ndarray, "height width"]) -> float:
+def _lowest(scaled: StencilAffinity) -> float:
     """Bound the least eigenvalue of S from below, by a few steps of Lanczos and their error."""
-    vector = np.random.default_rng(0).standard_normal((scale.size, 1)).astype(np.float32)
+    shape = (1, *scaled.own.shape)
+    vector = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     vector /= np.linalg.norm(vector)
     before, beta = np.zeros_like(vector), 0.0
     diagonal: list[float] = []
     beside: list[float] = []
-    for _ in range(min(10, scale.size)):
-        product = np.empty_like(vector)
-        accumulate(affinity, scale, vector, product, 1.0, 0.0, 0.0)
+    for _ in range(min(10, vector.size)):
+        product = scaled.times(vector)
         alpha = float((vector * product).sum())
         product -= np.float32(alpha) * vector + np.float32(beta) * before
         diagonal.append(alpha)

@@ -82,8 +82,8 @@ def _wedge_rows(radius: int, orientations: int) -> Int32[np.ndarray, "run 4"]:
         for name in np.unique(wedge[row][inside[row]]):
             columns = np.flatnonzero((wedge[row] == name) & inside[row])
             # A wedge of 180 degrees holds both sides of the centre.
-            for part in np.split(columns, np.flatnonzero(np.diff(columns) > 1) + 1):
-                runs.append((int(name), row - radius, part[0] - radius, part[-1] - radius))
+            parts = np.split(columns, np.flatnonzero(np.diff(columns) > 1) + 1)
+            runs += [(int(name), row - radius, p[0] - radius, p[-1] - radius) for p in parts]
     return np.array(runs, np.int32)
 
 
