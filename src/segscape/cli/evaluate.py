@@ -1,4 +1,4 @@
-"""`segscape evaluate`: judge a run on labelled images."""
+"""`segscape evaluate`: judge a run on labelled images, or a method without training."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,9 +7,39 @@ import typer
 
 from segscape.cli.joined_runs import OthersOption, ProposalsOption, RuleOption, ensemble_of
 
+# Options that only the judging of runs knows.
+_OF_RUNS = (
+    *("report", "classes", "ignore", "flips", "turns", "scales", "tile", "proposals", "others"),
+    *("rule", "device", "precision", "boundary", "cells", "examples"),
+)
+
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="A run folder, or the model folder inside one.")],
+    context: typer.Context,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="RUN | option=value ...",
+            help="A run folder, or the model folder inside one; with --method, its options.",
+        ),
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            help="Judge this method of 'segscape segment' on --data bsds500:ROOT instead."
+        ),
+    ] = None,
+    sweep: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="option=v1,v2,...",
+            help="With --method: score each of these values, and the best of them over all images"
+            " (ODS) and for each (OIS); may be repeated for all combinations.",
+        ),
+    ] = None,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="With --method: how many share the images.")
+    ] = None,
     data: Annotated[
         str | None,
         typer.Option(help="LAYOUT:ROOT of the images; the recipe's validation images if left out."),
@@ -70,7 +100,29 @@ def evaluate(
         int, typer.Option(min=0, help="How many of the worst and of the best images to show.")
     ] = 4,
 ) -> None:
-    """Judge a run on labelled images: table, JSON and HTML report."""
+    """Judge a run on labelled images, or a method without training on images parted by people."""
+    if method is not None:
+        from segscape.cli.method_judging import judge_method
+
+        _refuse_foreign(context, _OF_RUNS, "belongs to runs: leave it out with --method")
+        judge_method(
+            method,
+            words or (),
+            data=data,
+            split=split,
+            sweep=sweep or (),
+            limit=limit,
+            processes=processes,
+            json=json,
+        )
+        return
+    _refuse_foreign(context, ("sweep", "processes"), "belongs to methods: give --method, too")
+    if not words or len(words) > 1:
+        raise typer.BadParameter(
+            "name one run folder, or a method with --method", param_hint="RUN", ctx=context
+        )
+    run = Path(words[0])
+
     from rich.console import Console
 
     from segscape.cli import judging
@@ -130,3 +182,11 @@ def evaluate(
     for name, path in (("report", page), ("json", json)):
         if path is not None:
             console.print(f"{name:8} {path}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _refuse_foreign(context: typer.Context, names: tuple[str, ...], why: str) -> None:
+    """Refuse options that would be ignored."""
+    for name in names:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise typer.BadParameter(why, param_hint=f"--{name}", ctx=context)

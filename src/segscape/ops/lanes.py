@@ -121,7 +121,9 @@ def _across(_context: Any, builder: ir.IRBuilder, _signature: Any, values: Any) 
     name = f"llvm.vector.reduce.fadd.v{LANES}f32"
     reduce = cgutils.get_or_insert_function(builder.module, kind, name)
     # Any order of adding will do: a fixed one would go from lane to lane.
-    return builder.call(reduce, [ir.Constant(ir.FloatType(), 0.0), values[0]], fastmath=("reassoc",))
+    return builder.call(
+        reduce, [ir.Constant(ir.FloatType(), 0.0), values[0]], fastmath=("reassoc",)
+    )
 
 
 def _elementwise(instruction: str) -> Any:  # noqa: ANN401
