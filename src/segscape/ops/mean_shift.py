@@ -207,37 +207,45 @@ def _step_of_three(
 ) -> None:
     """From `here` to the mean of the window: eq. 20 of the paper for the uniform kernel.
 
-    Differences are added up, not coordinates: float32 then loses nothing in flat regions.
+    Differences are added up, not coordinates: float32 then loses nothing in flat regions. The
+    window is taken in strips of as many columns as there are lanes, each from its top to its
+    bottom, so that what depends on the column is worked out once for a strip.
     """
     stride = width + LANES
     plane = height * stride
     nothing = spread(_ZERO)
-    count, column, first, second, third = nothing, nothing, nothing, nothing, nothing
-    row = nothing
+    count, row, column = nothing, nothing, nothing
+    first, second, third = nothing, nothing, nothing
     here_first, here_second, here_third = spread(here[2]), spread(here[3]), spread(here[4])
-    top = max(0, int(np.ceil(here[0] - radius)))
-    bottom = min(height - 1, int(np.floor(here[0] + radius)))
-    for y in range(top, bottom + 1):
-        dy = np.float32(y) - here[0]
-        half = np.sqrt(max(_ZERO, radius * radius - dy * dy))
-        left = max(0, int(np.ceil(here[1] - half)))
-        right = min(width - 1, int(np.floor(here[1] + half)))
-        rows = spread(dy)
-        last = spread(np.float32(right) - here[1])
-        for x in range(left, right + 1, LANES):
+    here_row, here_column = here[0], here[1]
+    square = radius * radius
+    left = max(0, int(np.ceil(here_column - radius)))
+    right = min(width - 1, int(np.floor(here_column + radius)))
+    for x in range(left, right + 1, LANES):
+        begin = np.float32(x) - here_column
+        dx = ramp() + spread(begin)
+        # The strip is as high as at the column that is nearest to the middle.
+        inner = max(_ZERO, max(begin, -begin - np.float32(LANES - 1)))
+        half = np.sqrt(max(_ZERO, square - inner * inner))
+        top = max(0, int(np.ceil(here_row - half)))
+        bottom = min(height - 1, int(np.floor(here_row + half)))
+        dx_square = dx * dx
+        here_many = nothing
+        for y in range(top, bottom + 1):
             place = y * stride + x
+            dy = np.float32(y) - here_row
             a = load(planes, place) - here_first
             b = load(planes, place + plane) - here_second
             c = load(planes, place + 2 * plane) - here_third
-            dx = ramp() + spread(np.float32(x) - here[1])
             near = where_at_most(spread(_ONE), a * a + b * b + c * c, spread(_ONE))
-            near = where_at_most(near, dx, last)
-            count = count + near
-            row = row + near * rows
-            column = column + near * dx
+            near = where_at_most(near, dx_square, spread(square - dy * dy))
+            here_many = here_many + near
+            row = row + near * spread(dy)
             first = first + near * a
             second = second + near * b
             third = third + near * c
+        count = count + here_many
+        column = column + here_many * dx
     share = _ONE / across(count)
     move[0] = across(row) * share
     move[1] = across(column) * share
