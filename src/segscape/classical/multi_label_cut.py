@@ -67,7 +67,7 @@ def multi_label_cut(
     *,
     clusters: int = 8,
     marks: UInt8[Tensor, "height width"] | None = None,
-    smoothness: float = 2.0,
+    smoothness: float = 5.0,
     truncation: float | None = None,
     neighbors: Literal[4, 8] = 8,
     cycles: int = 10,

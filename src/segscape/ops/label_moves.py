@@ -1,10 +1,11 @@
 """Moves that lower the energy of a labelling by minimum cuts: many nodes change at once.
 
 The energy of labels f is the sum of unary[f_p, p] over the nodes and of
-weight[p, q] costs[f_p, f_q] over the edges. In one move every node has a low and a high label, and the best of all choices
-between them is found, exactly, by a cut (Kolmogorov and Zabih 2004, "What energy functions can be
-minimized via graph cuts?", doi:10.1109/TPAMI.2004.1262177, theorem 4.1). Expansion of a label: low
-is what the node has, high that label. Swap of two labels: low is the first, high the second.
+weight[p, q] costs[f_p, f_q] over the edges. In one move every node has a low and a high label, and
+the best of all choices between them is found, exactly, by a cut (Kolmogorov and Zabih 2004, "What
+energy functions can be minimized via graph cuts?", doi:10.1109/TPAMI.2004.1262177, theorem 4.1).
+Expansion of a label: low is what the node has, high that label. Swap of two labels: low is the
+first, high the second.
 
 What makes it fast, at no loss: a node whose unary advantage outweighs all its edges is decided
 before the cut, and so, in turn, are its neighbours; what is left falls into islands, which are cut
@@ -140,6 +141,9 @@ def _energy(
     return total
 
 
+# Arrays are taken out of their tuples before loops: numba counts references at every access.
+
+
 @numba.njit(cache=True, nogil=True)
 @no_type_check
 def move(space: MoveSpace, low: int, high: int, number: int, since: int) -> float:
@@ -152,40 +156,44 @@ def move(space: MoveSpace, low: int, high: int, number: int, since: int) -> floa
         number: of this move, greater than those of all before.
         since: the number of the last move of this kind; -1 if there was none.
     """
+    unary, reach, labels, present = space.unary, space.reach, space.labels, space.present
+    strength, changed, seen, state = space.strength, space.changed, space.seen, space.state
+    nodes, waiting, tree = space.nodes, space.waiting, space.cut.tree
     gain = 0.0
-    for p in range(space.labels.shape[0]):
-        if space.changed[p] <= since or space.seen[p] == number or _stays(space, p, low, high):
+    for p in range(labels.shape[0]):
+        if changed[p] <= since or seen[p] == number:
+            continue
+        if _stays(p, low, high, unary, reach, strength, labels, present):
             continue
         count = _gather_island(space, p, low, high, number)
         _set_capacities(space, count, low, high, number)
-        _decide(space, count, number)
+        _decide(space, count)
         rest = 0
         for i in range(count):
-            if space.state[space.nodes[i]] == _OPEN:
-                space.waiting[rest] = space.nodes[i]
+            if state[nodes[i]] == _OPEN:
+                waiting[rest] = nodes[i]
                 rest += 1
         if rest > 0:
-            cut_nodes(space.waiting[:rest], space.arcs, space.cut)
+            cut_nodes(waiting[:rest], space.arcs, space.cut)
             for i in range(rest):
-                q = space.waiting[i]
-                space.state[q] = _HIGH if space.cut.tree[q] == SOURCE else _LOW
+                q = waiting[i]
+                state[q] = _HIGH if tree[q] == SOURCE else _LOW
         gain += _apply(space, count, low, high, number)
     return gain
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
 @no_type_check
-def _stays(space: MoveSpace, p: int, low: int, high: int) -> bool:
+def _stays(p, low, high, unary, reach, strength, labels, present) -> bool:  # noqa: ANN001
     """Whether a node's unary costs alone, against all its edges, keep its label."""
-    label = space.labels[p]
+    label = labels[p]
     if low < 0:
-        return label == high or (
-            space.unary[high, p] - space.present[p] >= space.strength[p] * space.reach[label, high]
-        )
-    if label != low and label != high:
-        return True
-    other = high if label == low else low
-    return space.unary[other, p] - space.present[p] >= space.strength[p] * space.reach[low, high]
+        other = high
+        fixed = label == high
+    else:
+        other = high if label == low else low
+        fixed = label != low and label != high
+    return fixed or unary[other, p] - present[p] >= strength[p] * reach[label, other]
 
 
 @numba.njit(cache=True, nogil=True)
@@ -193,18 +201,22 @@ def _stays(space: MoveSpace, p: int, low: int, high: int) -> bool:
 def _gather_island(space: MoveSpace, p: int, low: int, high: int, number: int) -> int:
     """List the connected nodes, p first, that may change."""
     start, head = space.arcs.start, space.arcs.head
-    space.nodes[0] = p
-    space.seen[p] = number
+    unary, reach, labels, present = space.unary, space.reach, space.labels, space.present
+    strength, seen, nodes = space.strength, space.seen, space.nodes
+    nodes[0] = p
+    seen[p] = number
     count = 1
     done = 0
     while done < count:
-        v = space.nodes[done]
+        v = nodes[done]
         done += 1
         for a in range(start[v], start[v + 1]):
             q = head[a]
-            if space.seen[q] != number and not _stays(space, q, low, high):
-                space.seen[q] = number
-                space.nodes[count] = q
+            if seen[q] == number:
+                continue
+            if not _stays(q, low, high, unary, reach, strength, labels, present):
+                seen[q] = number
+                nodes[count] = q
                 count += 1
     return count
 
@@ -217,63 +229,73 @@ def _set_capacities(space: MoveSpace, count: int, low: int, high: int, number: i
     For an edge, E(0, 1) + E(1, 0) - E(0, 0) - E(1, 1) is what it costs to part its ends; the rest
     of its four values is a sum of one number for either end.
     """
-    arcs, costs, cut = space.arcs, space.costs, space.cut
+    start, head, mate, weights = (
+        space.arcs.start,
+        space.arcs.head,
+        space.arcs.mate,
+        space.arcs.weight,
+    )
+    unary, costs, labels, seen = space.unary, space.costs, space.labels, space.seen
+    residual, excesses = space.cut.residual, space.cut.excess
+    nodes, state, rooms = space.nodes, space.state, space.room
+    both_high = np.float64(costs[high, high])
     for i in range(count):
-        p = space.nodes[i]
-        first = space.labels[p] if low < 0 else low
-        excess = np.float64(space.unary[first, p]) - np.float64(space.unary[high, p])
+        p = nodes[i]
+        first = labels[p] if low < 0 else low
+        excess = np.float64(unary[first, p]) - np.float64(unary[high, p])
         room = 0.0
-        for a in range(arcs.start[p], arcs.start[p + 1]):
-            q = arcs.head[a]
-            weight = np.float64(arcs.weight[a])
-            second = space.labels[q]
-            if space.seen[q] != number:
-                cut.residual[a] = 0
-                cut.residual[arcs.mate[a]] = 0
+        p_low = np.float64(costs[first, high])
+        for a in range(start[p], start[p + 1]):
+            q = head[a]
+            weight = np.float64(weights[a])
+            second = labels[q]
+            if seen[q] != number:
+                residual[a] = 0
+                residual[mate[a]] = 0
                 excess += weight * (costs[first, second] - costs[high, second])
                 continue
             if low >= 0:
                 second = low
-            both_low = costs[first, second]
-            both_high = costs[high, high]
-            p_low = costs[first, high]
-            p_high = costs[high, second]
+            both_low = np.float64(costs[first, second])
+            p_high = np.float64(costs[high, second])
             excess += weight * 0.5 * (both_low + p_low - p_high - both_high)
             capacity = weight * 0.5 * max(p_low + p_high - both_low - both_high, 0.0)
-            cut.residual[a] = capacity
+            residual[a] = capacity
             room += capacity
-        cut.excess[p] = excess
-        space.room[p] = room
-        space.state[p] = _OPEN
+        excesses[p] = excess
+        rooms[p] = room
+        state[p] = _OPEN
 
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _decide(space: MoveSpace, count: int, number: int) -> None:
+def _decide(space: MoveSpace, count: int) -> None:
     """Decide nodes whose excess outweighs all their edges, and what follows from that."""
-    arcs, cut = space.arcs, space.cut
+    start, head, mate = space.arcs.start, space.arcs.head, space.arcs.mate
+    residual, excess = space.cut.residual, space.cut.excess
+    nodes, state, room, stack = space.nodes, space.state, space.room, space.waiting
     waiting = 0
     for i in range(count):
-        p = space.nodes[i]
-        if cut.excess[p] > space.room[p] or -cut.excess[p] >= space.room[p]:
-            space.state[p] = _HIGH if cut.excess[p] > space.room[p] else _LOW
-            space.waiting[waiting] = p
+        p = nodes[i]
+        if excess[p] > room[p] or -excess[p] >= room[p]:
+            state[p] = _HIGH if excess[p] > room[p] else _LOW
+            stack[waiting] = p
             waiting += 1
     while waiting > 0:
         waiting -= 1
-        p = space.waiting[waiting]
-        for a in range(arcs.start[p], arcs.start[p + 1]):
-            q = arcs.head[a]
-            capacity = cut.residual[a]
-            if capacity <= 0 or space.state[q] != _OPEN:
+        p = stack[waiting]
+        for a in range(start[p], start[p + 1]):
+            q = head[a]
+            capacity = residual[a]
+            if capacity <= 0 or state[q] != _OPEN:
                 continue
-            cut.residual[a] = 0
-            cut.residual[arcs.mate[a]] = 0
-            cut.excess[q] += capacity if space.state[p] == _HIGH else -capacity
-            space.room[q] -= capacity
-            if cut.excess[q] > space.room[q] or -cut.excess[q] >= space.room[q]:
-                space.state[q] = _HIGH if cut.excess[q] > space.room[q] else _LOW
-                space.waiting[waiting] = q
+            residual[a] = 0
+            residual[mate[a]] = 0
+            excess[q] += capacity if state[p] == _HIGH else -capacity
+            room[q] -= capacity
+            if excess[q] > room[q] or -excess[q] >= room[q]:
+                state[q] = _HIGH if excess[q] > room[q] else _LOW
+                stack[waiting] = q
                 waiting += 1
 
 
@@ -281,41 +303,50 @@ def _decide(space: MoveSpace, count: int, number: int) -> None:
 @no_type_check
 def _apply(space: MoveSpace, count: int, low: int, high: int, number: int) -> float:
     """Change an island's labels if that lowers the energy, and return by how much."""
-    arcs, costs, labels = space.arcs, space.costs, space.labels
+    start, head, weights, costs = (
+        space.arcs.start,
+        space.arcs.head,
+        space.arcs.weight,
+        space.costs,
+    )
+    unary, labels, present, changed = space.unary, space.labels, space.present, space.changed
+    seen, state, nodes, list_ = space.seen, space.state, space.nodes, space.waiting
     gain = 0.0
     size = 0.0
     moved = 0
     for i in range(count):
-        p = space.nodes[i]
-        new = high if space.state[p] == _HIGH else (labels[p] if low < 0 else low)
+        p = nodes[i]
+        new = high if state[p] == _HIGH else (labels[p] if low < 0 else low)
         if new == labels[p]:
             continue
-        space.waiting[moved] = p
+        list_[moved] = p
         moved += 1
         old = labels[p]
-        change = np.float64(space.unary[new, p]) - np.float64(space.present[p])
+        change = np.float64(unary[new, p]) - np.float64(present[p])
         gain += change
         size += abs(change)
-        for a in range(arcs.start[p], arcs.start[p + 1]):
-            q = arcs.head[a]
+        for a in range(start[p], start[p + 1]):
+            q = head[a]
             before = labels[q]
             after = before
-            if space.seen[q] == number:
-                if space.state[q] == _HIGH:
+            if seen[q] == number:
+                if state[q] == _HIGH:
                     after = high
                 elif low >= 0:
                     after = low
-            change = np.float64(arcs.weight[a]) * (costs[new, after] - costs[old, before])
+            change = np.float64(weights[a]) * (
+                np.float64(costs[new, after]) - np.float64(costs[old, before])
+            )
             gain += change if before == after else 0.5 * change
             size += abs(change)
     # Less than the sum's own rounding is no gain, and would let moves go on for ever.
     if gain > -1e-12 * size or moved == 0:
         return 0.0
     for i in range(moved):
-        p = space.waiting[i]
-        labels[p] = high if space.state[p] == _HIGH else low
-        space.present[p] = space.unary[labels[p], p]
-        space.changed[p] = number
-        for a in range(arcs.start[p], arcs.start[p + 1]):
-            space.changed[arcs.head[a]] = number
+        p = list_[i]
+        labels[p] = high if state[p] == _HIGH else low
+        present[p] = unary[labels[p], p]
+        changed[p] = number
+        for a in range(start[p], start[p + 1]):
+            changed[head[a]] = number
     return gain

@@ -201,11 +201,13 @@ def cut_nodes(nodes: Int32[ndarray, "some"], arcs: Arcs, space: CutSpace) -> Non
     start, head, mate = arcs.start, arcs.head, arcs.mate
     residual, excess, tree, parent = space.residual, space.excess, space.tree, space.parent
     stamp, distance, following = space.stamp, space.distance, space.following
+    orphans = space.orphans
+    time = space.clock[0]
     first = -1
     last = -1
     for i in range(nodes.shape[0]):
         v = nodes[i]
-        stamp[v] = space.clock[0]
+        stamp[v] = time
         if excess[v] != 0:
             tree[v] = SOURCE if excess[v] > 0 else SINK
             parent[v] = _TERMINAL
@@ -219,7 +221,6 @@ def cut_nodes(nodes: Int32[ndarray, "some"], arcs: Arcs, space: CutSpace) -> Non
         else:
             tree[v] = FREE
             parent[v] = _NONE
-    time = space.clock[0]
     current = -1
     while True:
         p = current
@@ -264,10 +265,10 @@ def cut_nodes(nodes: Int32[ndarray, "some"], arcs: Arcs, space: CutSpace) -> Non
             continue
         current = p
         time += 1
-        waiting = _augment(bridge, arcs, space)
+        waiting = _augment(bridge, head, mate, residual, excess, parent, orphans)
         done = 0
         while done < waiting:
-            v = space.orphans[done]
+            v = orphans[done]
             done += 1
             side = tree[v]
             best = _NONE
@@ -300,7 +301,7 @@ def cut_nodes(nodes: Int32[ndarray, "some"], arcs: Arcs, space: CutSpace) -> Non
                     following[q] = q
                 if parent[q] == mate[a]:
                     parent[q] = _NONE
-                    space.orphans[waiting] = q
+                    orphans[waiting] = q
                     waiting += 1
             tree[v] = FREE
     space.clock[0] = time
@@ -347,10 +348,16 @@ def _steps_to_terminal(  # noqa: ANN202
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _augment(bridge: int, arcs: Arcs, space: CutSpace) -> int:
+def _augment(  # noqa: ANN202
+    bridge,  # noqa: ANN001
+    head,  # noqa: ANN001
+    mate,  # noqa: ANN001
+    residual,  # noqa: ANN001
+    excess,  # noqa: ANN001
+    parent,  # noqa: ANN001
+    orphans,  # noqa: ANN001
+):
     """Push what the path over this arc can carry; return how many nodes lost their parent."""
-    head, mate = arcs.head, arcs.mate
-    residual, excess, parent = space.residual, space.excess, space.parent
     amount = residual[bridge]
     v = head[mate[bridge]]
     while parent[v] != _TERMINAL:
@@ -372,13 +379,13 @@ def _augment(bridge: int, arcs: Arcs, space: CutSpace) -> int:
         residual[mate[a]] -= amount
         if residual[mate[a]] <= 0:
             parent[v] = _NONE
-            space.orphans[waiting] = v
+            orphans[waiting] = v
             waiting += 1
         v = head[a]
     excess[v] -= amount
     if excess[v] <= 0:
         parent[v] = _NONE
-        space.orphans[waiting] = v
+        orphans[waiting] = v
         waiting += 1
     v = head[bridge]
     while parent[v] != _TERMINAL:
@@ -387,12 +394,12 @@ def _augment(bridge: int, arcs: Arcs, space: CutSpace) -> int:
         residual[mate[a]] += amount
         if residual[a] <= 0:
             parent[v] = _NONE
-            space.orphans[waiting] = v
+            orphans[waiting] = v
             waiting += 1
         v = head[a]
     excess[v] += amount
     if excess[v] >= 0:
         parent[v] = _NONE
-        space.orphans[waiting] = v
+        orphans[waiting] = v
         waiting += 1
     return waiting
