@@ -32,8 +32,11 @@ from segscape.classical.banded_cut import (
     OBJECT,
     UNKNOWN,
     BandCut,
+    Window,
     band_marks,
     coarse_factor,
+    cut_in_tiles,
+    enlarged,
     shrunk_marks,
     shrunk_pixels,
     window_of,
@@ -47,7 +50,7 @@ from segscape.structures import MethodError
 # The variance to within which colours are known, as a share of the image's variance: about what
 # rounding to 8 bits leaves in a photograph.
 _NOISE = 2e-5
-# Mixtures are learned again at full size from about this many pixels.
+# The unit of colours, and the mixtures at full size, are learned from about this many pixels.
 _SAMPLE = 500_000
 
 
@@ -133,27 +136,30 @@ def grab_cut(
     factor = coarse_factor(*pixels.shape[1:], coarse_to_fine, "grab_cut")
     known = _known(pixels.shape[1:], box, marks)
     start = _start(known, in_box=box is not None)
-    _check_memory(pixels, known, factor)
-    standard, shift, scale = _standardised(pixels)
+    _check_memory(known, len(pixels), factor)
+    unit = _unit_of(pixels)
+    level = unit.standard(shrunk_pixels(pixels, factor) if factor > 1 else pixels)
+    if factor > 1:
+        start = shrunk_marks(start, factor)
     search = _Search(
-        shrunk_pixels(standard, factor) if factor > 1 else standard,
+        level,
         shrunk_marks(known, factor) if factor > 1 else known,
-        shrunk_marks(start, factor) if factor > 1 else start,
+        start,
         gamma / factor,
-        [_start_mixture(standard, start == label, components, seed) for label in (0, 1)],
+        [_start_mixture(level, start == label, components, seed) for label in (0, 1)],
     )
     energies, is_converged = search.run(iterations, tolerance)
     label, mixtures = search.label, search.mixtures
     if factor > 1:
-        label, mixtures = _at_full_size(standard, known, label, mixtures, factor, gamma)
+        label, mixtures = _at_full_size(pixels, unit, known, label, mixtures, factor, gamma)
     # The energy of colours in 0..1, not of the standardised ones.
-    constant = search.label.size * len(pixels) * float(np.log(scale))
+    constant = level.size * float(np.log(unit.scale))
     return GrabCut(
         mask=torch.from_numpy(label == OBJECT),
         energies=tuple(energy + constant for energy in energies),
         is_converged=is_converged,
-        object_colors=mixtures[OBJECT].scaled(scale, shift),
-        background_colors=mixtures[BACKGROUND].scaled(scale, shift),
+        object_colors=mixtures[OBJECT].scaled(unit.scale, unit.shift),
+        background_colors=mixtures[BACKGROUND].scaled(unit.scale, unit.shift),
         coarse_factor=factor,
     )
 
@@ -225,6 +231,7 @@ class _Search:
 
 def _at_full_size(
     pixels: Float32[ndarray, "channel height width"],
+    unit: "_Unit",
     known: UInt8[ndarray, "height width"],
     coarse: UInt8[ndarray, "rows columns"],
     mixtures: list[GaussianMixture],
@@ -233,24 +240,22 @@ def _at_full_size(
 ) -> tuple[UInt8[ndarray, "height width"], list[GaussianMixture]]:
     """Learn the colours again from single pixels, and cut the band around the coarse boundary."""
     marks = band_marks(known, coarse, factor)
-    step = max(1, round((marks.size / _SAMPLE) ** 0.5))
-    # Not the band, whose labels are what is sought.
-    some, label = pixels[:, ::step, ::step], marks[::step, ::step]
-    flat = np.ascontiguousarray(some).reshape(len(pixels), -1)
-    nearest = [mixture.costs(flat)[1] for mixture in mixtures]
-    mixtures = _learned(flat, label, nearest, mixtures)
-    window = window_of(marks)
-    part = np.ascontiguousarray(pixels[(slice(None), *window)])
-    boundary = boundary_costs(part, sharpness=mean_sharpness(pixels))
-    boundary *= np.float32(gamma)
-    open_ = np.flatnonzero(marks[window] == UNKNOWN)
-    band = part.reshape(len(part), -1)[:, open_]
-    difference = np.zeros(part.shape[1:], np.float32)
-    difference.ravel()[open_] = (
-        mixtures[BACKGROUND].costs(band)[0] - mixtures[OBJECT].costs(band)[0]
-    )
-    marks[window] = BandCut(marks[window], boundary).labels(difference)
-    return marks, mixtures
+    step = _step(marks.size)
+    # Not from the band, whose labels are what is sought.
+    some = unit.standard(pixels[:, ::step, ::step]).reshape(len(pixels), -1)
+    nearest = [mixture.costs(some)[1] for mixture in mixtures]
+    mixtures = _learned(some, marks[::step, ::step], nearest, mixtures)
+    sharpness = mean_sharpness(pixels) * unit.scale**2
+
+    def costs(window: Window) -> tuple[ndarray, ndarray]:
+        part = unit.standard(pixels[(slice(None), *window)])
+        boundary = boundary_costs(part, sharpness=sharpness)
+        boundary *= np.float32(gamma)
+        flat = part.reshape(len(part), -1)
+        difference = mixtures[BACKGROUND].costs(flat)[0] - mixtures[OBJECT].costs(flat)[0]
+        return difference.reshape(part.shape[1:]), boundary
+
+    return cut_in_tiles(marks, enlarged(coarse, known, factor), costs), mixtures
 
 
 def _learned(
@@ -355,32 +360,41 @@ def _start(
     return np.where(known == UNKNOWN, np.uint8(rest), known)
 
 
-def _check_memory(
-    pixels: Float32[ndarray, "channel height width"],
-    known: UInt8[ndarray, "height width"],
-    factor: int,
-) -> None:
+def _check_memory(known: UInt8[ndarray, "height width"], channels: int, factor: int) -> None:
     rows, columns = window_of(known)
     window = (rows.stop - rows.start) * (columns.stop - columns.start)
-    refuse_beyond_memory(
-        8.0 * pixels.size + 110.0 * window,
-        "grab_cut",
-        "shrink the image"
-        + ("" if factor > 1 else ", set coarse_to_fine=None")
-        + " or draw a smaller box",
-    )
+    need = 8.0 * channels * known.size + 110.0 * window if factor == 1 else 2.0 * known.size
+    cure = "set coarse_to_fine=None" if factor == 1 else "shrink the image"
+    refuse_beyond_memory(need, "grab_cut", f"{cure} or draw a smaller box")
 
 
-def _standardised(
-    pixels: Float32[ndarray, "channel height width"],
-) -> tuple[Float32[ndarray, "channel height width"], Float32[ndarray, "channel"], float]:
-    """(pixels - shift) / scale: of mean 0 in each channel, and variance 1 over all.
+@dataclass(frozen=True)
+class _Unit:
+    """Pixels are compared as (pixel - shift) / scale: about 0 in the mean, 1 in size.
 
-    The scale is one for all channels, so that nothing but the unit changes; 1 for a constant image.
+    The scale is one for all channels, so that nothing but the unit of the energy changes.
     """
-    flat = pixels.reshape(len(pixels), -1)
-    shift = flat.mean(axis=1, dtype=np.float64).astype(np.float32)
-    standard = pixels - shift[:, None, None]
-    scale = float(np.sqrt(np.square(standard, dtype=np.float64).mean())) or 1.0
-    standard /= np.float32(scale)
-    return standard, shift, scale
+
+    shift: Float32[ndarray, "channel"]
+    scale: float
+
+    def standard(
+        self, pixels: Float32[ndarray, "channel height width"]
+    ) -> Float32[ndarray, "channel height width"]:
+        standard = pixels - self.shift[:, None, None]
+        standard /= np.float32(self.scale)
+        return np.ascontiguousarray(standard)
+
+
+def _unit_of(pixels: Float32[ndarray, "channel height width"]) -> _Unit:
+    """From about `_SAMPLE` of the pixels; of scale 1 where all are equal."""
+    step = _step(pixels[0].size)
+    some = pixels[:, ::step, ::step]
+    shift = some.mean(axis=(1, 2), dtype=np.float64)
+    variance = np.square(some - shift[:, None, None]).mean()
+    return _Unit(shift.astype(np.float32), float(np.sqrt(variance)) or 1.0)
+
+
+def _step(count: int) -> int:
+    """Every how many rows and columns about `_SAMPLE` pixels are."""
+    return max(1, round((count / _SAMPLE) ** 0.5))

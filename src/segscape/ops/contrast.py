@@ -83,7 +83,7 @@ def neighbours(
         yield start, end
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
 @no_type_check
 def _sum_of_squares(
     pixels: Float32[ndarray, "channel height width"], steps: Int64[ndarray, "offset 2"]
