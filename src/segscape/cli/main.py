@@ -57,10 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(141)
 
 
-def _asked(error: typer.BadParameter) -> list[str]:
+def _asked(error: Exception) -> list[str]:
     """The verb, and the method of a group, whose command line could not be read."""
     names: list[str] = []
-    context = error.ctx
+    context = getattr(error, "ctx", None)
     while context is not None and context.parent is not None:
         names.insert(0, context.info_name or "")
         context = context.parent
