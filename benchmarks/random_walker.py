@@ -32,9 +32,7 @@ def marked(labels: int) -> Tensor:
 def scikit_image(image: Tensor, marks: Tensor, solver: str) -> Tensor:
     """The likeliest labels with the same weights as ours."""
     pixels = image.permute(1, 2, 0).numpy() / 255
-    largest = max(
-        float((np.diff(pixels, axis=axis) ** 2).sum(2).max()) for axis in (0, 1)
-    )
+    largest = max(float((np.diff(pixels, axis=axis) ** 2).sum(2).max()) for axis in (0, 1))
     ids = np.where(marks == 255, 0, marks.numpy().astype(np.int64) + 1)  # noqa: PLR2004
     found = segmentation.random_walker(
         pixels, ids, beta=BETA * 10 * pixels.std() / largest, mode=solver, channel_axis=-1

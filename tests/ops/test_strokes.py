@@ -1,5 +1,7 @@
 """Strokes as pixels: those whose centres are near the line."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -17,7 +19,7 @@ def test_a_stroke_marks_the_pixels_near_its_line(width):
             nearest = (
                 min(
                     np.linalg.norm(centre - (1 - t) * np.array(a) - t * np.array(b))
-                    for a, b in zip(points[:-1], points[1:], strict=True)
+                    for a, b in pairwise(points)
                     for t in np.linspace(0, 1, 2001)
                 )
                 if (x + y) % 3 == 0

@@ -1,5 +1,6 @@
 """`segscape evaluate`: judge a run on labelled images, or a method without training."""
 
+import inspect
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,6 @@ _OF_RUNS = (
 
 
 def evaluate(
-    context: typer.Context,
     words: Annotated[
         list[str] | None,
         typer.Argument(
@@ -101,10 +101,11 @@ def evaluate(
     ] = 4,
 ) -> None:
     """Judge a run on labelled images, or a method without training on images parted by people."""
+    given = dict(locals())
     if method is not None:
         from segscape.cli.method_judging import judge_method
 
-        _refuse_foreign(context, _OF_RUNS, "belongs to runs: leave it out with --method")
+        _refuse_foreign(given, _OF_RUNS, "belongs to runs: leave it out with --method")
         judge_method(
             method,
             words or (),
@@ -116,11 +117,9 @@ def evaluate(
             json=json,
         )
         return
-    _refuse_foreign(context, ("sweep", "processes"), "belongs to methods: give --method, too")
+    _refuse_foreign(given, ("sweep", "processes"), "belongs to methods: give --method, too")
     if not words or len(words) > 1:
-        raise typer.BadParameter(
-            "name one run folder, or a method with --method", param_hint="RUN", ctx=context
-        )
+        raise typer.BadParameter("name one run folder, or a method with --method", param_hint="RUN")
     run = Path(words[0])
 
     from rich.console import Console
@@ -184,9 +183,9 @@ def evaluate(
             console.print(f"{name:8} {path}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _refuse_foreign(context: typer.Context, names: tuple[str, ...], why: str) -> None:
+def _refuse_foreign(given: dict[str, object], names: tuple[str, ...], why: str) -> None:
     """Refuse options that would be ignored."""
+    defaults = inspect.signature(evaluate).parameters
     for name in names:
-        source = context.get_parameter_source(name)
-        if source is not None and source.name == "COMMANDLINE":
-            raise typer.BadParameter(why, param_hint=f"--{name}", ctx=context)
+        if given[name] != defaults[name].default:
+            raise typer.BadParameter(why, param_hint=f"--{name}")

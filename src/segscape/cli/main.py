@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code: object = application(verb, words[1:])(words, standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except _Misuse as error:
-        usage = " ".join(["segscape", *_asked(error), "--help"])
+        usage = " ".join(["segscape", *(_asked(error) or [verb] if verb else []), "--help"])
         _complain(f"{error.format_message().rstrip('.')}: see '{usage}'")
     except typer.Abort:
         sys.exit(130)

@@ -92,7 +92,9 @@ def _drawn(path: Path, strokes: list[Any], size: Size) -> UInt8[Tensor, "height 
     for number, stroke in enumerate(strokes, start=1):
         try:
             points = [(float(x), float(y)) for x, y in stroke["points"]]
-            pixels = stroke_pixels(points, width=float(stroke.get("width", 1.0)), size=tuple(size))
+            pixels = stroke_pixels(
+                points, width=float(stroke.get("width", 1.0)), size=(size.height, size.width)
+            )
             label = stroke["label"]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise MaskFileError(
