@@ -146,9 +146,10 @@ class LabelEnergy:
         if neighbors not in GRID_OFFSETS:
             raise MethodError(f"LabelEnergy got neighbors={neighbors}, expected 4 or 8")
         offsets = GRID_OFFSETS[neighbors]
-        _check_unary(unary, 3)
+        _check_shape(unary, 3)
         labels, height, width = unary.shape
-        refuse_large_energy(labels, height * width, neighbors)
+        refuse_large_energy(labels, height * width, neighbors * height * width)
+        _check_range(unary)
         if isinstance(weights, Tensor):
             if weights.shape != (len(offsets), height, width):
                 raise MethodError(
@@ -183,9 +184,10 @@ class LabelEnergy:
             MethodError: for costs or weights that are not finite or negative, edges to nodes that
                 are not there, shapes that do not fit, or more nodes than memory holds.
         """
-        _check_unary(unary, 2)
+        _check_shape(unary, 2)
         labels, count = unary.shape
-        refuse_large_energy(labels, count, 2 * len(edges) / count)
+        refuse_large_energy(labels, count, 2 * len(edges))
+        _check_range(unary)
         if len(edges) and not (int(edges.min()) >= 0 and int(edges.max()) < count):
             raise MethodError(
                 f"LabelEnergy got edges of nodes {int(edges.min())}..{int(edges.max())}, "
@@ -260,25 +262,23 @@ class Labelling:
         return self.energies[-1]
 
 
-def refuse_large_energy(labels: int, nodes: int, degree: float) -> None:
+def refuse_large_energy(labels: int, nodes: int, arcs: int) -> None:
     """Refuse what this machine cannot hold.
 
     Args:
         labels: how many there are.
         nodes: likewise.
-        degree: the mean number of edges at a node.
+        arcs: twice the number of edges.
 
     Raises:
         MethodError: when an energy and its moves need more memory than is free.
     """
     cure = "label superpixels by LabelEnergy.on_graph, or shrink the image"
     refuse_beyond_memory(
-        nodes * (8.0 * labels + 60 + 24 * degree), "a labelling by alpha-expansion or swaps", cure
+        nodes * (8.0 * labels + 60) + 24.0 * arcs, "a labelling by alpha-expansion or swaps", cure
     )
-    if nodes * degree >= 2**31:
-        raise MethodError(
-            f"LabelEnergy got {nodes * degree:,.0f} arcs, expected less than 2^31: {cure}"
-        )
+    if arcs >= 2**31:
+        raise MethodError(f"LabelEnergy got {arcs:,} arcs, expected less than 2^31: {cure}")
 
 
 def alpha_expansion(
@@ -387,13 +387,16 @@ def _numbers(values: Tensor) -> Float32[ndarray, "..."]:
     return np.ascontiguousarray(values.detach().to("cpu", torch.float32).numpy())
 
 
-def _check_unary(unary: Tensor, axes: int) -> None:
+def _check_shape(unary: Tensor, axes: int) -> None:
     if unary.ndim != axes or unary.numel() == 0:
         raise MethodError(
             f"LabelEnergy got unary costs of shape {tuple(unary.shape)}, expected "
             + ("label x height x width" if axes == 3 else "label x node")
             + ", each at least 1"
         )
+
+
+def _check_range(unary: Tensor) -> None:
     low, high = (float(x) for x in torch.aminmax(unary))
     if not (low >= -_LARGEST and high <= _LARGEST):
         raise MethodError(

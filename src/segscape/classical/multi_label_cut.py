@@ -103,11 +103,10 @@ def multi_label_cut(
     if neighbors not in GRID_OFFSETS:
         raise MethodError(f"multi_label_cut got neighbors={neighbors}, expected 4 or 8")
     pixels = luv_pixels(image, "multi_label_cut").numpy()
-    refuse_large_energy(clusters if marks is None else 8, pixels[0].size, neighbors)
     if marks is None:
-        unary, centers = _costs_of_clusters(image, pixels, clusters, seed)
+        unary, centers = _costs_of_clusters(image, pixels, clusters, neighbors, seed)
     else:
-        unary, centers = _costs_of_marked(pixels, marks, seed)
+        unary, centers = _costs_of_marked(pixels, marks, neighbors, seed)
     weights = boundary_costs(pixels, offsets=GRID_OFFSETS[neighbors])
     weights *= np.float32(smoothness)
     costs = _label_costs(centers, truncation)
@@ -130,10 +129,15 @@ def multi_label_cut(
 
 
 def _costs_of_clusters(
-    image: Tensor, pixels: Float32[ndarray, "channel height width"], clusters: int, seed: int
+    image: Tensor,
+    pixels: Float32[ndarray, "channel height width"],
+    clusters: int,
+    neighbors: int,
+    seed: int,
 ) -> tuple[Float32[ndarray, "label height width"], Float32[ndarray, "label channel"]]:
     """-log of round Gaussians of one variance, but for what all labels share."""
-    found = k_means(image, clusters=clusters, restarts=1, seed=seed)
+    refuse_large_energy(clusters, pixels[0].size, neighbors * pixels[0].size)
+    found = k_means(image, clusters=clusters, seed=seed)
     centers = found.centers.numpy()
     variance = max(found.inertia / pixels.size, _ROUNDING)
     unary = np.empty((len(centers), *pixels.shape[1:]), np.float32)
@@ -147,6 +151,7 @@ def _costs_of_clusters(
 def _costs_of_marked(
     pixels: Float32[ndarray, "channel height width"],
     marks: UInt8[Tensor, "height width"],
+    neighbors: int,
     seed: int,
 ) -> tuple[Float32[ndarray, "label height width"], Float32[ndarray, "label channel"]]:
     """-log of a mixture of Gaussians learned from the marked pixels of each label."""
@@ -162,6 +167,7 @@ def _costs_of_marked(
             f"multi_label_cut got marks of labels {used.tolist()}: mark each of 0..k-1 somewhere, "
             "and leave 255 elsewhere"
         )
+    refuse_large_energy(used.size, known.size, neighbors * known.size)
     mean = pixels.mean(axis=(1, 2), keepdims=True)
     scale = max(float(pixels.std()), _ROUNDING**0.5)
     standard = ((pixels - mean) / np.float32(scale)).reshape(len(pixels), -1)
