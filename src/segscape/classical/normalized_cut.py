@@ -152,9 +152,8 @@ def normalized_cut(
         texture_bandwidth,
         spatial_bandwidth_px,
     )
-    lab = lab_pixels(image, _METHOD)
-    pixels = lab[0].numel()
-    if not 1 <= regions <= pixels:
+    pixels = image.shape[-2] * image.shape[-1]
+    if not 1 <= regions <= max(pixels, 1):
         raise MethodError(
             f"{_METHOD} got regions={regions} for {pixels} pixels: expected 1 to {pixels}"
         )
@@ -162,6 +161,7 @@ def normalized_cut(
         raise MethodError(f"{_METHOD} got superpixels={superpixels}: expected 2 or more")
     by_superpixels = assignment == "merging" or cut == "recursive"
     count = eigenvectors or (min(16, pixels) if by_superpixels else regions)
+    lab = _pixels(image, graph, count)
     odds, affinity, spectrum = _solved(lab, graph, count, tolerance, seed)
     if not by_superpixels:
         return _assigned_pixels(spectrum, assignment, regions, seed)
@@ -193,8 +193,9 @@ def image_spectrum(
     Raises:
         MethodError: as `normalized_cut`.
     """
-    lab = lab_pixels(image, _METHOD)
-    return _solved(lab, graph or PixelGraph(), eigenvectors, tolerance, seed)[2]
+    graph = graph or PixelGraph()
+    lab = _pixels(image, graph, eigenvectors)
+    return _solved(lab, graph, eigenvectors, tolerance, seed)[2]
 
 
 def image_affinity(
@@ -310,12 +311,29 @@ def partition_ncut(affinity: StencilAffinity, partition: Partition) -> float:
 
     >>> even = pixel_affinity(np.zeros((0, 1, 4), np.float32), np.zeros((1, 4), np.float32),
     ...     radius_px=1.0)
-    >>> partition_ncut(even, Partition(torch.tensor([[0, 0, 1, 1]])))
+    >>> round(partition_ncut(even, Partition(torch.tensor([[0, 0, 1, 1]]))), 3)
     0.4
     """
     ids = partition.regions.cpu().to(torch.int32).numpy()
     between = pair_weights(affinity, ids, partition.count)
     return float((1 - np.diag(between) / between.sum(1)).sum())
+
+
+def _pixels(
+    image: Shaped[Tensor, "channel height width"], graph: PixelGraph, vectors: int
+) -> Float32[Tensor, "channel height width"]:
+    """The image in L*a*b*, once it is sure that its graph can be held.
+
+    Raises:
+        MethodError: when it cannot, and as `lab_pixels`.
+    """
+    planes = 2 * len(stencil_steps(graph.radius_px)) + 6 * (vectors + 8) + 100 + image.shape[0]
+    refuse_beyond_memory(
+        4.0 * planes * image.shape[-2] * image.shape[-1],
+        _METHOD,
+        "shrink the image or lower radius_px",
+    )
+    return lab_pixels(image, _METHOD)
 
 
 def _solved(
@@ -328,7 +346,7 @@ def _solved(
     """Contours, graph and eigenvectors of an image.
 
     Raises:
-        MethodError: for a count or tolerance out of range, or an image too large.
+        MethodError: for a count or a tolerance out of range.
     """
     pixels = lab[0].numel()
     if not 1 <= count <= pixels or not tolerance > 0:
@@ -336,8 +354,6 @@ def _solved(
             f"{_METHOD} got eigenvectors={count}, tolerance={tolerance} for {pixels} pixels: "
             f"expected 1 to {pixels}, and above 0"
         )
-    floats = 2 * len(stencil_steps(graph.radius_px)) + 6 * (count + 8) + 100
-    refuse_beyond_memory(4.0 * floats * pixels, _METHOD, "shrink the image or lower radius_px")
     odds = local_contours(lab, seed=seed)
     affinity = image_affinity(lab, graph, odds)
     return odds, affinity, leading_eigenvectors(affinity, count, tolerance=tolerance)

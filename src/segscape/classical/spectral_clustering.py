@@ -28,7 +28,7 @@ import scipy.linalg
 import scipy.sparse
 import scipy.sparse.linalg
 import torch
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Float, Float64, Int64, Integer
 from scipy.spatial.distance import pdist, squareform
 from sklearn.cluster import KMeans
 from sklearn.neighbors import kneighbors_graph
@@ -231,7 +231,7 @@ def unit_rows(rows: Float64[np.ndarray, "node vector"]) -> Float64[np.ndarray, "
     return rows / np.where(length > 0, length, 1)
 
 
-def ncut_value(affinity: Matrix, labels: Int64[np.ndarray, "node"]) -> float:
+def ncut_value(affinity: Matrix, labels: Integer[np.ndarray, "node"]) -> float:
     """Sum cut(G, not G) / volume(G) over the groups G (Shi and Malik, eq. 2; k-way, eq. 15).
 
     Args:

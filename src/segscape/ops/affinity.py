@@ -115,8 +115,8 @@ def pixel_affinity(
 
     >>> step = np.array([[0.0, 0.0, 1.0, 1.0]], np.float32)
     >>> flat = np.zeros((0, 1, 4), np.float32)
-    >>> pixel_affinity(flat, step, radius_px=1.0).weights.round(2).tolist()
-    [[[1.0, 0.37, 0.37, 0.0]], [[0.0, 0.0, 0.0, 0.0]]]
+    >>> pixel_affinity(flat, step, radius_px=1.0).weights[0].astype(float).round(2).tolist()
+    [[1.0, 0.37, 0.37, 0.0]]
     """
     if not radius_px >= 1 or not spatial_bandwidth_px > 0:
         raise ValueError(

@@ -74,11 +74,11 @@ def leading_eigenvectors(
         ValueError: for a count out of range or a tolerance that is not above 0.
 
     >>> from segscape.ops.affinity import pixel_affinity
-    >>> wall = np.array([[0.0, 0.0, 5.0, 0.0, 0.0]], np.float32)
-    >>> graph = pixel_affinity(np.zeros((0, 1, 5), np.float32), wall, radius_px=1.0)
+    >>> halves = np.array([[[0.0, 0.0, 2.0, 2.0]]], np.float32)
+    >>> graph = pixel_affinity(halves, np.zeros((1, 4), np.float32), radius_px=1.0)
     >>> solved = leading_eigenvectors(graph, 2)
-    >>> solved.values.round(3).tolist(), np.sign(solved.vectors[1]).tolist()
-    ([0.0, 0.007], [[1.0, 1.0, -0.0, -1.0, -1.0]])
+    >>> solved.values.round(3).tolist(), np.abs(np.sign(solved.vectors[1]).cumsum()).tolist()
+    ([0.0, 0.009], [1.0, 2.0, 1.0, 0.0])
     """
     pixels = affinity.own.size
     if not 1 <= count <= pixels:
