@@ -63,7 +63,7 @@ def exactly(
         _absorb(pixels, pieces, kept)
     else:
         _part(pieces, areas, count)
-    return _pieces(pieces)[0]
+    return _renumbered(pieces)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -115,6 +115,22 @@ def _pieces(
             runs[y, x] = ids[runs[y, x]]
             areas[runs[y, x]] += 1
     return runs, areas
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _renumbered(pieces: Int32[ndarray, "height width"]) -> Int32[ndarray, "height width"]:
+    """Number the same regions in reading order, in place, without gaps."""
+    ids = np.full(pieces.max() + 1, -1, np.int32)
+    found = 0
+    for y in range(pieces.shape[0]):
+        for x in range(pieces.shape[1]):
+            piece = pieces[y, x]
+            if ids[piece] < 0:
+                ids[piece] = found
+                found += 1
+            pieces[y, x] = ids[piece]
+    return pieces
 
 
 @numba.njit(cache=True, nogil=True)
