@@ -86,7 +86,7 @@ def _features(
 
     The first eigenvector is constant, and says nothing.
     """
-    places = np.stack(np.mgrid[: vectors.shape[1], : vectors.shape[2]]) * (spatial_weight / side)
+    places = np.indices(vectors.shape[1:]) * (spatial_weight / side)
     spread = vectors[1:].std((1, 2), keepdims=True)
     joined = np.concatenate([vectors[1:] / np.maximum(spread, 1e-12), places])
     return np.ascontiguousarray(joined.reshape(len(joined), -1).T, np.float32)
@@ -127,5 +127,6 @@ def _kmeans(
     if count == 1 or len(features) <= count:
         return np.arange(len(features), dtype=np.int32) % count
     seed = int(generator.integers(2**31))
-    found = KMeans(count, n_init=1, max_iter=_ROUNDS, random_state=seed)
+    # It is started once anyway, as its seeds are k-means++.
+    found = KMeans(count, max_iter=_ROUNDS, random_state=seed)
     return found.fit_predict(features).astype(np.int32)

@@ -162,9 +162,7 @@ def _lightness_roots(
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 @no_type_check
-def _to_lab(
-    roots: Float32[np.ndarray, "3 place"], result: Float32[np.ndarray, "3 pixel"]
-) -> None:
+def _to_lab(roots: Float32[np.ndarray, "3 place"], result: Float32[np.ndarray, "3 pixel"]) -> None:
     lightness, a, b = result[0], result[1], result[2]
     x, y, z = roots[0], roots[1], roots[2]
     for i in range(lightness.size):

@@ -161,11 +161,12 @@ def _absorb(
         start += 1
         pieces[y, x] = _likest(pixels, pieces, y, x)
         for beside_y, beside_x in ((y - 1, x), (y, x - 1), (y, x + 1), (y + 1, x)):
-            if 0 <= beside_y < height and 0 <= beside_x < width:
-                if pieces[beside_y, beside_x] == _LOOSE:
-                    pieces[beside_y, beside_x] = _QUEUED
-                    queue[end] = beside_y * width + beside_x
-                    end += 1
+            if beside_y < 0 or beside_y >= height or beside_x < 0 or beside_x >= width:
+                continue
+            if pieces[beside_y, beside_x] == _LOOSE:
+                pieces[beside_y, beside_x] = _QUEUED
+                queue[end] = beside_y * width + beside_x
+                end += 1
 
 
 @numba.njit(cache=True, nogil=True)
@@ -248,11 +249,12 @@ def _grow_tree(
     while start < end:
         y, x = places[start] // width, places[start] % width
         for beside_y, beside_x in ((y - 1, x), (y, x - 1), (y, x + 1), (y + 1, x)):
-            if 0 <= beside_y < height and 0 <= beside_x < width:
-                if pieces[beside_y, beside_x] == piece:
-                    pieces[beside_y, beside_x] = _QUEUED
-                    places[end], parents[end] = beside_y * width + beside_x, start
-                    end += 1
+            if beside_y < 0 or beside_y >= height or beside_x < 0 or beside_x >= width:
+                continue
+            if pieces[beside_y, beside_x] == piece:
+                pieces[beside_y, beside_x] = _QUEUED
+                places[end], parents[end] = beside_y * width + beside_x, start
+                end += 1
         start += 1
     for i in range(end):
         pieces[places[i] // width, places[i] % width] = piece

@@ -79,7 +79,7 @@ def assign_pixels(
         for y in range(top, bottom):
             off = np.float32(y) - center_y
             down = weight * off * off
-            if channels == 3:  # noqa: PLR2004
+            if channels == 3:
                 one, two, three = centers[k, 2], centers[k, 3], centers[k, 4]
                 first = pixels[0, y, left:right]
                 second = pixels[1, y, left:right]
@@ -124,7 +124,7 @@ def update_centers(
             total[0] += 1
             total[1] += y
             total[2] += x
-            if channels == 3:  # noqa: PLR2004
+            if channels == 3:
                 total[3] += pixels[0, y, x]
                 total[4] += pixels[1, y, x]
                 total[5] += pixels[2, y, x]
