@@ -9,12 +9,10 @@ from skimage.measure import regionprops
 from segscape.ops.region_graph import region_features, region_graph
 
 
-def scene(
-    height: int, width: int, channels: int, most: int, seed: int
-) -> tuple[np.ndarray[tuple[int, int]], np.ndarray]:
+def scene(height: int, width: int, channels: int, most: int, seed: int):
     generator = np.random.default_rng(seed)
     ids = generator.integers(0, most, (height, width))
-    regions = np.unique(ids, return_inverse=True)[1].reshape(ids.shape).astype(np.int32)
+    regions = np.unique(ids, return_inverse=True)[1].reshape(height, width).astype(np.int32)
     return regions, generator.random((channels, height, width)).astype(np.float32)
 
 

@@ -50,7 +50,7 @@ def exactly(
     >>> exactly(np.array([[7, 7, 3], [7, 7, 7]], np.int32), 1, gray).tolist()
     [[0, 0, 0], [0, 0, 0]]
     >>> exactly(np.zeros((2, 3), np.int32), 2, gray).tolist()
-    [[0, 1, 1], [0, 0, 1]]
+    [[0, 1, 1], [0, 1, 1]]
     """
     if not 1 <= count <= labels.size:
         raise ValueError(f"{count} regions were asked of {labels.size} pixels")
