@@ -1,15 +1,15 @@
 """ETPS superpixels: a grid whose blocks, then pixels, change sides where that lowers an energy.
 
 J. Yao, M. Boben, S. Fidler, R. Urtasun: Real-time coarse-to-fine topologically preserving
-segmentation, CVPR 2015, doi:10.1109/CVPR.2015.7298913. First of 28 methods in D. Stutz, A. Hermans,
+segmentation, CVPR 2015. First of 28 methods in D. Stutz, A. Hermans,
 B. Leibe: Superpixels: An Evaluation of the State-of-the-Art, CVIU 2018,
 doi:10.1016/j.cviu.2017.03.007.
 
 Differences from the paper: the part for stereo pairs is left out; the weights are those of SLIC, so
 that `compactness` means the same in both; blocks halve from about half a superpixel's side, where
-the paper begins at a fixed number of levels; a superpixel may shrink to a sixteenth of the average,
-not a quarter, or those squeezed between two edges stay across one of them. Written from the paper: the authors' program may not
-be used commercially. The moves are in `ops/block_moves.py`.
+the paper begins at a fixed number of levels; a superpixel may shrink to a sixteenth of the
+average, not a quarter, or those squeezed between two edges stay across one of them. Written from
+the paper: the authors' program may not be used commercially. The moves are `ops/block_moves.py`.
 
 SEEDS (M. Van den Bergh et al., ECCV 2012) moves blocks likewise, but compares histograms and bounds
 neither shape nor connectivity; OpenCV's SEEDS returns about half the superpixels asked for.

@@ -71,7 +71,8 @@ def slic(
     need = (8.0 * image.shape[0] + 24) * image.shape[-2:].numel()
     refuse_beyond_memory(need, "slic", "shrink the image or cut it into tiles")
     pixels = lab_pixels(image, "slic").numpy()
-    grid = superpixel_grid(*pixels.shape[1:], min(superpixels, pixels[0].size))
+    _, height, width = pixels.shape
+    grid = superpixel_grid(height, width, min(superpixels, height * width))
     labels = _cluster(pixels, grid, compactness, iterations, adaptive)
     return Partition(torch.from_numpy(exactly(labels, len(grid.centers), pixels)))
 
@@ -115,7 +116,7 @@ def _seeds(
     """y, x and colour of the pixels from which the clusters start."""
     places = grid.centers
     # Cells of less than three pixels would meet in one.
-    if min(grid.cell_height, grid.cell_width) >= 3:  # noqa: PLR2004
+    if min(grid.cell_height, grid.cell_width) >= 3:
         move_to_lowest_gradient(pixels, places)
     y, x = np.rint(places).astype(np.int64).T
     y, x = y.clip(0, pixels.shape[1] - 1), x.clip(0, pixels.shape[2] - 1)

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Int32, Shaped, UInt8
 from numpy import ndarray
+from scipy import ndimage
 from torch import Tensor
 
 from segscape.classical.pixels import lab_pixels, refuse_beyond_memory
@@ -68,7 +69,8 @@ def watershed(
         seeds = _grid(gradient, superpixels)
     else:
         seeds = _minima(gradient)
-    regions = flood(gradient, seeds, compactness=compactness)
+    # Its stub takes the default, 0, for the type.
+    regions = flood(gradient, seeds, compactness=compactness)  # pyright: ignore[reportArgumentType]
     return Partition(torch.from_numpy(regions.astype(np.int32) - 1))
 
 
@@ -133,8 +135,7 @@ def _grid(gradient: Float32[ndarray, "height width"], count: int) -> Int32[ndarr
 
 def _minima(gradient: Float32[ndarray, "height width"]) -> Int32[ndarray, "height width"]:
     """The regional minima, plateaus too, each with an id of its own from 1."""
-    from skimage.measure import label
     from skimage.morphology import local_minima
 
-    found = label(local_minima(gradient, connectivity=1), connectivity=1).astype(np.int32)
+    found = ndimage.label(local_minima(gradient, connectivity=1))[0].astype(np.int32)
     return found if found.any() else np.ones_like(found)

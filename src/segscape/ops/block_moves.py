@@ -1,7 +1,7 @@
 """Superpixels grown from a grid by moving blocks, then pixels, between neighbours.
 
 After J. Yao, M. Boben, S. Fidler, R. Urtasun: Real-time coarse-to-fine topologically preserving
-segmentation, CVPR 2015, doi:10.1109/CVPR.2015.7298913.
+segmentation, CVPR 2015.
 """
 
 from typing import no_type_check
@@ -54,7 +54,8 @@ def coarse_to_fine(
     side = (height * width / count) ** 0.5
     while 2 ** len(pyramid) <= side / 2 and _blocks(pyramid[-1]) >= 4 * count:
         pyramid.append(_halved(pyramid[-1]))
-    labels = superpixel_grid(*pyramid[-1].shape[:2], count).labels
+    rows, columns = pyramid[-1].shape[:2]
+    labels = superpixel_grid(rows, columns, count).labels
     least = _LEAST_SHARE * height * width / count
     for level in range(len(pyramid) - 1, -1, -1):
         blocks = pyramid[level]
@@ -152,11 +153,12 @@ def _move(
             sums[own, feature] -= blocks[y, x, feature]
             sums[best, feature] += blocks[y, x, feature]
         for to_y, to_x in ((y, x), (y - 1, x), (y, x - 1), (y, x + 1), (y + 1, x)):
-            if 0 <= to_y < rows and 0 <= to_x < columns and not waiting[to_y, to_x]:
-                if _at_border(labels, to_y, to_x):
-                    waiting[to_y, to_x] = True
-                    queue[(start + length) % queue.size] = to_y * columns + to_x
-                    length += 1
+            if to_y < 0 or to_y >= rows or to_x < 0 or to_x >= columns:
+                continue
+            if not waiting[to_y, to_x] and _at_border(labels, to_y, to_x):
+                waiting[to_y, to_x] = True
+                queue[(start + length) % queue.size] = to_y * columns + to_x
+                length += 1
 
 
 @numba.njit(cache=True, nogil=True)
@@ -179,7 +181,6 @@ def _can_leave(labels: Int32[ndarray, "rows columns"], y: int, x: int) -> bool:
 
     Going round, its neighbours over edges must form one run; a corner joins two of them.
     """
-    rows, columns = labels.shape
     own = labels[y, x]
     runs = 0
     for turn in range(4):
@@ -217,7 +218,7 @@ def _cost(
     total = 0.0
     for feature in range(1, blocks.shape[2]):
         gap = blocks[y, x, feature] / size - sums[label, feature] / sums[label, 0]
-        total += (nearness if feature <= 2 else 1.0) * gap * gap  # noqa: PLR2004
+        total += (nearness if feature <= 2 else 1.0) * gap * gap
     apart = 0
     for to_y in range(max(y - 1, 0), min(y + 2, labels.shape[0])):
         for to_x in range(max(x - 1, 0), min(x + 2, labels.shape[1])):

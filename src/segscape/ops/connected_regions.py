@@ -50,7 +50,7 @@ def exactly(
     >>> exactly(np.array([[7, 7, 3], [7, 7, 7]], np.int32), 1, gray).tolist()
     [[0, 0, 0], [0, 0, 0]]
     >>> exactly(np.zeros((2, 3), np.int32), 2, gray).tolist()
-    [[0, 1, 1], [0, 0, 1]]
+    [[0, 1, 1], [0, 1, 1]]
     """
     if not 1 <= count <= labels.size:
         raise ValueError(f"{count} regions were asked of {labels.size} pixels")
@@ -63,7 +63,7 @@ def exactly(
         _absorb(pixels, pieces, kept)
     else:
         _part(pieces, areas, count)
-    return _pieces(pieces)[0]
+    return _renumbered(pieces)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -119,6 +119,22 @@ def _pieces(
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
+def _renumbered(pieces: Int32[ndarray, "height width"]) -> Int32[ndarray, "height width"]:
+    """Number the same regions in reading order, in place, without gaps."""
+    ids = np.full(pieces.max() + 1, -1, np.int32)
+    found = 0
+    for y in range(pieces.shape[0]):
+        for x in range(pieces.shape[1]):
+            piece = pieces[y, x]
+            if ids[piece] < 0:
+                ids[piece] = found
+                found += 1
+            pieces[y, x] = ids[piece]
+    return pieces
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
 def _absorb(
     pixels: Float32[ndarray, "channel height width"],
     pieces: Int32[ndarray, "height width"],
@@ -145,11 +161,12 @@ def _absorb(
         start += 1
         pieces[y, x] = _likest(pixels, pieces, y, x)
         for beside_y, beside_x in ((y - 1, x), (y, x - 1), (y, x + 1), (y + 1, x)):
-            if 0 <= beside_y < height and 0 <= beside_x < width:
-                if pieces[beside_y, beside_x] == _LOOSE:
-                    pieces[beside_y, beside_x] = _QUEUED
-                    queue[end] = beside_y * width + beside_x
-                    end += 1
+            if beside_y < 0 or beside_y >= height or beside_x < 0 or beside_x >= width:
+                continue
+            if pieces[beside_y, beside_x] == _LOOSE:
+                pieces[beside_y, beside_x] = _QUEUED
+                queue[end] = beside_y * width + beside_x
+                end += 1
 
 
 @numba.njit(cache=True, nogil=True)
@@ -232,11 +249,12 @@ def _grow_tree(
     while start < end:
         y, x = places[start] // width, places[start] % width
         for beside_y, beside_x in ((y - 1, x), (y, x - 1), (y, x + 1), (y + 1, x)):
-            if 0 <= beside_y < height and 0 <= beside_x < width:
-                if pieces[beside_y, beside_x] == piece:
-                    pieces[beside_y, beside_x] = _QUEUED
-                    places[end], parents[end] = beside_y * width + beside_x, start
-                    end += 1
+            if beside_y < 0 or beside_y >= height or beside_x < 0 or beside_x >= width:
+                continue
+            if pieces[beside_y, beside_x] == piece:
+                pieces[beside_y, beside_x] = _QUEUED
+                places[end], parents[end] = beside_y * width + beside_x, start
+                end += 1
         start += 1
     for i in range(end):
         pieces[places[i] // width, places[i] % width] = piece

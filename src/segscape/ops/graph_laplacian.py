@@ -8,7 +8,6 @@ multilevel solvers for problems in computer vision and image processing, CVIU 20
 doi:10.1016/j.cviu.2011.05.013.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple, no_type_check
 
 import numba
@@ -150,7 +149,7 @@ def _inverse(
 @no_type_check
 def _diagonal(
     starts: Int32[ndarray, " node_and_1"],
-    neighbors: Int32[ndarray, " tie"],  # noqa: ARG001 # as all kernels take a graph
+    neighbors: Int32[ndarray, " tie"],  # as all kernels take a graph
     weights: Float32[ndarray, " tie"],
     ground: Float32[ndarray, " node"],
 ) -> Float32[ndarray, " node"]:

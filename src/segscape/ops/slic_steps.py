@@ -79,13 +79,22 @@ def assign_pixels(
         for y in range(top, bottom):
             off = np.float32(y) - center_y
             down = weight * off * off
-            for i in range(right - left):
-                found[i] = across[i] + down
-            for channel in range(channels):
-                row, color = pixels[channel, y, left:right], centers[k, channel + 2]
+            if channels == 3:
+                one, two, three = centers[k, 2], centers[k, 3], centers[k, 4]
+                first = pixels[0, y, left:right]
+                second = pixels[1, y, left:right]
+                third = pixels[2, y, left:right]
                 for i in range(right - left):
-                    gap = row[i] - color
-                    found[i] += gap * gap
+                    a, b, c = first[i] - one, second[i] - two, third[i] - three
+                    found[i] = across[i] + down + a * a + b * b + c * c
+            else:
+                for i in range(right - left):
+                    found[i] = across[i] + down
+                for channel in range(channels):
+                    row, color = pixels[channel, y, left:right], centers[k, channel + 2]
+                    for i in range(right - left):
+                        gap = row[i] - color
+                        found[i] += gap * gap
             nearest, label = distances[y, left:right], labels[y, left:right]
             for i in range(right - left):
                 if found[i] < nearest[i]:
@@ -108,37 +117,24 @@ def update_centers(
         centers: y, x, then the colour; written.
     """
     channels, height, width = pixels.shape
-    sums = np.zeros(centers.shape, np.float64)
-    counts = np.zeros(centers.shape[0], np.int64)
+    sums = np.zeros((centers.shape[0], channels + 3), np.float64)
     for y in range(height):
-        start = 0
-        while start < width:
-            k = labels[y, start]
-            end = start + 1
-            while end < width and labels[y, end] == k:
-                end += 1
-            counts[k] += end - start
-            sums[k, 0] += (end - start) * y
-            sums[k, 1] += (end - start) * (start + end - 1) * 0.5
+        for x in range(width):
+            total = sums[labels[y, x]]
+            total[0] += 1
+            total[1] += y
+            total[2] += x
             if channels == 3:
-                first = second = third = np.float32(0)
-                for x in range(start, end):
-                    first += pixels[0, y, x]
-                    second += pixels[1, y, x]
-                    third += pixels[2, y, x]
-                sums[k, 2] += first
-                sums[k, 3] += second
-                sums[k, 4] += third
+                total[3] += pixels[0, y, x]
+                total[4] += pixels[1, y, x]
+                total[5] += pixels[2, y, x]
             else:
                 for channel in range(channels):
-                    total = np.float32(0)
-                    for x in range(start, end):
-                        total += pixels[channel, y, x]
-                    sums[k, channel + 2] += total
-            start = end
+                    total[channel + 3] += pixels[channel, y, x]
     for k in range(centers.shape[0]):
-        if counts[k] > 0:
-            centers[k] = (sums[k] / counts[k]).astype(np.float32)
+        if sums[k, 0] > 0:
+            for i in range(channels + 2):
+                centers[k, i] = sums[k, i + 1] / sums[k, 0]
 
 
 @numba.njit(cache=True, nogil=True)
