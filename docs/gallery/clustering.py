@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Integer, UInt8
 from PIL import Image, ImageDraw
+from segscape.classical.spectral_clustering import spectral_clustering
 from skimage.data import coffee
 from sklearn.datasets import make_blobs, make_circles, make_moons
 from torch import Tensor
@@ -22,7 +23,6 @@ from segscape.classical.k_means import (
     k_means_points,
 )
 from segscape.classical.mean_shift import mean_shift_points
-from segscape.classical.spectral_clustering import spectral_clustering
 from segscape.io.image_files import write_image
 from segscape.ops.color import rgb_to_luv
 from segscape.ops.resize import resize_image
@@ -133,7 +133,9 @@ def points_picture() -> list[str]:
             tiles.append(scatter(points, found))
             captions.append(f"{method}: {agreement(found, truth):.2f}")
         rows.append(side_by_side(tiles, captions=captions))
-        lines.append(f"| {name} | {' | '.join(caption.split(': ')[1] for caption in captions[1:])} |")
+        lines.append(
+            f"| {name} | {' | '.join(caption.split(': ')[1] for caption in captions[1:])} |"
+        )
     write_image(HERE / "clustering_points.png", stacked(rows))
     return lines
 

@@ -120,7 +120,7 @@ def test_an_image_without_pixels_is_refused():
 
 def test_an_image_beyond_the_memory_is_refused_before_it_is_touched():
     image = torch.zeros(1, 1, 1, dtype=torch.uint8).expand(3, 3_000_000, 1_000_000)
-    with pytest.raises(MethodError, match="mean shift would need about .* GB"):
+    with pytest.raises(MethodError, match=r"mean shift would need about .* GB"):
         mean_shift(image)
 
 

@@ -146,7 +146,7 @@ def _offer(symbol: Callable[[Any, Any], Any], instruction: str) -> None:
     @no_type_check
     def choose(first, second):  # noqa: ANN001, ANN202
         if isinstance(first, LanesType) and isinstance(second, LanesType):
-            return lambda first, second: operation(first, second)
+            return lambda first, second: operation(first, second)  # noqa: PLW0108 - numba compiles it
         return None
 
 
