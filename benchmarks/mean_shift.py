@@ -125,7 +125,7 @@ def points(image: UInt8[np.ndarray, "height width 3"]) -> list[Comparison]:
     def alike(_ours: np.ndarray, theirs: np.ndarray) -> bool:
         """Their centers are ends of paths, of which ours are means: each is an end of ours."""
         ends = point_modes(joint.numpy(), stop=1e-3, most=300)
-        return bool((cKDTree(ends).query(theirs)[0] < 1e-3).mean() > 0.98)
+        return bool(np.mean(cKDTree(ends).query(theirs)[0] < 1e-3) > 0.98)
 
     name = f"mean shift: {height * width} points in 5-D, exact"
     rows = [compare(ours, peer, name=name, rounds=3, check=alike)]

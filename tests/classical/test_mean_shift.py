@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 from sklearn.cluster import MeanShift
@@ -6,7 +8,7 @@ from segscape.classical.mean_shift import mean_shift, mean_shift_filter, mean_sh
 from segscape.ops.color import rgb_to_luv
 from segscape.structures import MethodError, Partition
 
-SMALL = {"spatial_bandwidth_px": 4.0, "color_bandwidth": 10.0}
+SMALL: Any = {"spatial_bandwidth_px": 4.0, "color_bandwidth": 10.0}
 
 
 def two_squares(channels=3, dtype=torch.uint8, noise=6):

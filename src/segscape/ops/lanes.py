@@ -97,7 +97,7 @@ def _load(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> i
     return builder.load(_place(context, builder, signature, values), align=4)
 
 
-def _store(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:  # noqa: ANN401
+def _store(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:  # noqa: ANN401
     builder.store(values[2], _place(context, builder, signature, values), align=4)
     return context.get_dummy_value()
 
