@@ -87,7 +87,7 @@ def across(_context, lanes):  # noqa: ANN001, ANN201  # pyright: ignore[reportUn
     return types.float32(lanes), _across
 
 
-def _place(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:  # noqa: ANN401
+def _place(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:  # noqa: ANN401
     array = cgutils.create_struct_proxy(signature.args[0])(context, builder, values[0])
     return builder.bitcast(builder.gep(array.data, [values[1]]), _VECTOR.as_pointer())
 
