@@ -78,25 +78,25 @@ def filtering(image: UInt8[np.ndarray, "height width 3"]) -> list[Comparison]:
     def off(found: Tensor) -> float:
         return float((found - exact).abs().mean())
 
-    theirs = {
+    others = {
         "OpenCV": off(_pixels(peer())),
         "OpenCV, one level": off(_pixels(one_level())),
         "OpenCV, one level, to the end": off(_pixels(long())),
     }
-    mine = {"ours": off(ours()), "ours, 5 steps": off(short())}
-    values = ", ".join(f"{name} {value:.2f}" for name, value in {**mine, **theirs}.items())
+    own = {"ours": off(ours()), "ours, 5 steps": off(short())}
+    values = ", ".join(f"{name} {value:.2f}" for name, value in {**own, **others}.items())
     print(f"mean difference from exact paths in gray levels: {values}", flush=True)
-    if min(theirs.values()) < mine["ours"]:
+    if min(others.values()) < own["ours"]:
         raise ValueError("mean shift's shortcuts lead farther from the exact result than OpenCV")
-    rows = [
-        ("filter and labels, M = 50; peer: filter only", labelled, peer),
-        ("filter; peer: defaults, two levels, 5 steps", ours, peer),
-        ("filter; peer: one level, 5 steps", ours, one_level),
-        ("filter, exact, 5 steps; peer: one level, 5 steps", short, one_level),
-        ("filter, exact; peer: one level, to the end", exactly, long),
-    ]
     return [
-        compare(mine_, peer_, name=f"mean shift: {name}", rounds=5) for name, mine_, peer_ in rows
+        compare(mine, theirs, name=f"mean shift: {name}", rounds=5)
+        for name, mine, theirs in (
+            ("filter and labels, M = 50; peer: filter only", labelled, peer),
+            ("filter; peer: defaults, two levels, 5 steps", ours, peer),
+            ("filter; peer: one level, 5 steps", ours, one_level),
+            ("filter, exact, 5 steps; peer: one level, 5 steps", short, one_level),
+            ("filter, exact; peer: one level, to the end", exactly, long),
+        )
     ]
 
 
@@ -112,7 +112,12 @@ def points(image: UInt8[np.ndarray, "height width 3"]) -> list[Comparison]:
         return mean_shift_points(joint, bandwidth=1.0).modes.numpy()
 
     def exact_image() -> Partition:
-        return mean_shift(pixels, color_bandwidth=float(RADIUS_PX), path_tolerance=0.0)
+        return mean_shift(
+            pixels,
+            spatial_bandwidth_px=float(RADIUS_PX),
+            color_bandwidth=float(RADIUS_PX),
+            path_tolerance=0.0,
+        )
 
     def peer() -> Float32[np.ndarray, "cluster 5"]:
         return MeanShift(bandwidth=1.0).fit(joint.numpy()).cluster_centers_
@@ -120,7 +125,7 @@ def points(image: UInt8[np.ndarray, "height width 3"]) -> list[Comparison]:
     def alike(_ours: np.ndarray, theirs: np.ndarray) -> bool:
         """Their centers are ends of paths, of which ours are means: each is an end of ours."""
         ends = point_modes(joint.numpy(), stop=1e-3, most=300)
-        return bool((cKDTree(ends).query(theirs)[0] < 1e-3).mean() > 0.98)
+        return bool(np.mean(cKDTree(ends).query(theirs)[0] < 1e-3) > 0.98)
 
     name = f"mean shift: {height * width} points in 5-D, exact"
     rows = [compare(ours, peer, name=name, rounds=3, check=alike)]

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 from sklearn.cluster import MeanShift
@@ -6,7 +8,7 @@ from segscape.classical.mean_shift import mean_shift, mean_shift_filter, mean_sh
 from segscape.ops.color import rgb_to_luv
 from segscape.structures import MethodError, Partition
 
-SMALL = {"spatial_bandwidth_px": 4.0, "color_bandwidth": 10.0}
+SMALL: Any = {"spatial_bandwidth_px": 4.0, "color_bandwidth": 10.0}
 
 
 def two_squares(channels=3, dtype=torch.uint8, noise=6):
@@ -120,7 +122,7 @@ def test_an_image_without_pixels_is_refused():
 
 def test_an_image_beyond_the_memory_is_refused_before_it_is_touched():
     image = torch.zeros(1, 1, 1, dtype=torch.uint8).expand(3, 3_000_000, 1_000_000)
-    with pytest.raises(MethodError, match="mean shift would need about .* GB"):
+    with pytest.raises(MethodError, match=r"mean shift would need about .* GB"):
         mean_shift(image)
 
 

@@ -1,7 +1,18 @@
+from typing import Any
+
 import numba
 import numpy as np
 
-from segscape.ops.lanes import LANES, across, load, ramp, spread, store, where_at_most
+from segscape.ops import lanes
+
+LANES = lanes.LANES
+# For numba they lack the first parameter that their definitions have.
+load: Any = lanes.load
+store: Any = lanes.store
+spread: Any = lanes.spread
+ramp: Any = lanes.ramp
+across: Any = lanes.across
+where_at_most: Any = lanes.where_at_most
 
 
 @numba.njit

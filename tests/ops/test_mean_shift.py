@@ -1,6 +1,7 @@
 """The kernels against plain numpy in float64, which looks at all pixels at every step."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numba
 import numpy as np
@@ -119,7 +120,7 @@ def test_shortcuts_jump_no_farther_than_allowed():
 
 def test_the_result_does_not_depend_on_threads():
     colors = textured(3, 80, 20)
-    options = {"radius_px": 4.0, "share": 0.2, "stop": STOP, "most": MOST}
+    options: Any = {"radius_px": 4.0, "share": 0.2, "stop": STOP, "most": MOST}
     found = pixel_modes(colors, **options)
     threads = numba.get_num_threads()
     numba.set_num_threads(1)
@@ -140,7 +141,7 @@ def test_a_flat_image_keeps_its_color_to_the_bit(share):
 def test_pixels_far_from_the_first_column_are_as_exact():
     colors = textured(1, 3, 40)
     wide = np.concatenate([np.full((1, 3, 20_000), 90, np.float32), colors], axis=2)
-    options = {"radius_px": 3.0, "share": 0.0, "stop": STOP, "most": MOST}
+    options: Any = {"radius_px": 3.0, "share": 0.0, "stop": STOP, "most": MOST}
     near = pixel_modes(colors, **options)[:, :, 10:]
     far = pixel_modes(wide, **options)[:, :, 20_010:]
     assert (np.abs(near[2] - far[2]) < 1e-2).mean() > 0.98
@@ -149,7 +150,7 @@ def test_pixels_far_from_the_first_column_are_as_exact():
 def test_more_channels_than_three_go_another_way_to_the_same_end():
     colors = textured(3, 20, 20)
     flat = np.concatenate([colors, np.ones((1, 20, 20), np.float32)])
-    options = {"radius_px": 4.0, "share": 0.0, "stop": STOP, "most": MOST}
+    options: Any = {"radius_px": 4.0, "share": 0.0, "stop": STOP, "most": MOST}
     three = pixel_modes(colors, **options)
     four = pixel_modes(flat, **options)[:5]
     assert (np.abs(three - four).max(0) < 1e-3).mean() > 0.99

@@ -7,7 +7,7 @@ from scipy.ndimage import label
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import cdist
 
-from segscape.ops.mode_regions import merge_regions, join_modes, join_points
+from segscape.ops.mode_regions import join_modes, join_points, merge_regions
 
 EIGHT = np.ones((3, 3), int)
 

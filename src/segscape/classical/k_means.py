@@ -16,7 +16,7 @@ Complexity: pixels x clusters x channels for an iteration, of which there are so
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -262,14 +262,12 @@ def _cluster(
     *,
     batches: bool,
 ) -> KMeansPoints:
-    if batches:
-        method = MiniBatchKMeans(
-            clusters, batch_size=_BATCH, n_init=restarts, random_state=seed, compute_labels=True
-        )
-    else:
-        method = KMeans(
-            clusters, n_init=restarts, max_iter=_MOST_ITERATIONS, random_state=seed, copy_x=True
-        )
+    # scikit-learn's stubs take "auto" for the only number of starts.
+    make: Any = MiniBatchKMeans if batches else KMeans
+    options = {"batch_size": _BATCH} if batches else {}
+    method = make(
+        clusters, n_init=restarts, max_iter=_MOST_ITERATIONS, random_state=seed, **options
+    )
     labels = method.fit_predict(rows)
     return KMeansPoints(
         torch.from_numpy(labels.astype(np.int64)),

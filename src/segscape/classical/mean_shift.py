@@ -59,8 +59,8 @@ class PointClusters:
 def mean_shift_filter(
     image: Shaped[Tensor, "channel height width"],
     *,
-    spatial_bandwidth_px: float = 8.0,
-    color_bandwidth: float = 8.0,
+    spatial_bandwidth_px: float = 7.0,
+    color_bandwidth: float = 11.0,
     color_space: Literal["luv", "rgb"] = "luv",
     path_tolerance: float = 0.1,
     stop_below: float = 0.001,
@@ -96,8 +96,8 @@ def mean_shift_filter(
 def mean_shift(
     image: Shaped[Tensor, "channel height width"],
     *,
-    spatial_bandwidth_px: float = 8.0,
-    color_bandwidth: float = 8.0,
+    spatial_bandwidth_px: float = 7.0,
+    color_bandwidth: float = 11.0,
     smallest_region_px: int = 50,
     color_space: Literal["luv", "rgb"] = "luv",
     path_tolerance: float = 0.1,

@@ -87,7 +87,7 @@ def across(_context, lanes):  # noqa: ANN001, ANN201  # pyright: ignore[reportUn
     return types.float32(lanes), _across
 
 
-def _place(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:  # noqa: ANN401
+def _place(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:  # noqa: ANN401
     array = cgutils.create_struct_proxy(signature.args[0])(context, builder, values[0])
     return builder.bitcast(builder.gep(array.data, [values[1]]), _VECTOR.as_pointer())
 
@@ -97,7 +97,7 @@ def _load(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> i
     return builder.load(_place(context, builder, signature, values), align=4)
 
 
-def _store(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:  # noqa: ANN401
+def _store(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:  # noqa: ANN401
     builder.store(values[2], _place(context, builder, signature, values), align=4)
     return context.get_dummy_value()
 
@@ -146,7 +146,7 @@ def _offer(symbol: Callable[[Any, Any], Any], instruction: str) -> None:
     @no_type_check
     def choose(first, second):  # noqa: ANN001, ANN202
         if isinstance(first, LanesType) and isinstance(second, LanesType):
-            return lambda first, second: operation(first, second)
+            return lambda first, second: operation(first, second)  # noqa: PLW0108 - numba compiles it
         return None
 
 

@@ -8,7 +8,7 @@ from typing import no_type_check
 
 import numba
 import numpy as np
-from jaxtyping import Float32, Int32
+from jaxtyping import Float32
 
 from segscape.ops.lanes import LANES, across, load, ramp, spread, store, where_at_most
 
@@ -225,7 +225,7 @@ def _step_of_three(
         begin = np.float32(x) - here_column
         dx = ramp() + spread(begin)
         # The strip is as high as at the column that is nearest to the middle.
-        inner = max(_ZERO, max(begin, -begin - np.float32(LANES - 1)))
+        inner = max(_ZERO, begin, -begin - np.float32(LANES - 1))
         half = np.sqrt(max(_ZERO, square - inner * inner))
         top = max(0, int(np.ceil(here_row - half)))
         bottom = min(height - 1, int(np.floor(here_row + half)))

@@ -56,7 +56,7 @@ def merge_regions(
     *,
     smallest_px: int,
 ) -> Int32[np.ndarray, "height width"]:
-    """Join neighbouring regions of like mean colour, then those that are too small with the nearest.
+    """Join neighbouring regions of like mean colour, then those that are too small.
 
     First all neighbours whose mean colours are closer than 1 are joined at once, again and again
     with the new means, until none are. Then the limit of size doubles from 2 pixels to
