@@ -51,7 +51,7 @@ from segscape.structures import MethodError
 # rounding to 8 bits leaves in a photograph.
 _NOISE = 2e-5
 # The unit of colours, and the mixtures at full size, are learned from about this many pixels.
-_SAMPLE = 500_000
+_SAMPLE = 100_000
 
 
 @dataclass(frozen=True)
@@ -280,7 +280,8 @@ def _start_mixture(
     seed: int,
 ) -> GaussianMixture:
     # An object of no pixel may have any colour, none likelier than the image's own.
-    some = pixels[:, own] if own.any() else pixels.reshape(len(pixels), -1)
+    places = np.flatnonzero(own if own.any() else np.ones_like(own))
+    some = pixels.reshape(len(pixels), -1)[:, places[:: _step(len(places)) ** 2]]
     return sampled_mixture(some, components, _NOISE, seed)
 
 
