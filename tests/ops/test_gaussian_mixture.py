@@ -61,6 +61,7 @@ def test_learned_shares_means_and_covariances():
     component[:20] = 255
     first, second = learned_mixtures(pixels, component, (2, 3), 0.01)
     for mixture, ids in ((first, (0, 1)), (second, (2, 3, 4))):
+        assert mixture is not None
         all_ = np.isin(component, ids).sum()
         for k, name in enumerate(ids):
             own = pixels[:, component == name].astype(np.float64)
@@ -78,6 +79,7 @@ def test_choosing_and_learning_lower_the_cost(seed, channels, count):
     last = np.inf
     for _ in range(6):
         (mixture,) = learned_mixtures(pixels, component, (count,), 1e-3)
+        assert mixture is not None
         with_given = by_scipy(mixture, pixels)[component, np.arange(40)].sum()
         assert with_given <= last + 1e-3
         costs, component = mixture.costs(pixels)
