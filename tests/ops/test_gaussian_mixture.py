@@ -50,7 +50,12 @@ def test_costs_are_those_of_scipys_densities(channels):
 def test_density_is_that_of_scikit_learn():
     pixels = some_pixels(1, 3)
     peer = Peer(3, random_state=0).fit(pixels.T.astype(np.float64))
-    mixture = GaussianMixture(peer.weights_, peer.means_, peer.covariances_, noise=1e-9)
+    mixture = GaussianMixture(
+        np.asarray(peer.weights_),
+        np.asarray(peer.means_),
+        np.asarray(peer.covariances_),
+        noise=1e-9,
+    )
     expected = -peer.score_samples(pixels.T) - 3 * np.log(2 * np.pi) / 2
     np.testing.assert_allclose(mixture.negative_log_density(pixels), expected, rtol=1e-4, atol=1e-4)
 

@@ -65,7 +65,8 @@ def banded_graph_cut(
         MethodError: as `graph_cut`; for `coarse_to_fine` out of range.
     """
     pixels = unit_pixels(image, "banded_graph_cut").numpy()
-    factor = coarse_factor(*pixels.shape[1:], coarse_to_fine, "banded_graph_cut")
+    _, height, width = pixels.shape
+    factor = coarse_factor(height, width, coarse_to_fine, "banded_graph_cut")
     known = _checked(marks, pixels.shape[1:])
     small, small_marks = pixels, known
     if factor > 1:

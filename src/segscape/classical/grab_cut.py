@@ -133,10 +133,11 @@ def grab_cut(
     """
     _check_options(gamma, components, iterations, tolerance)
     pixels = unit_pixels(image, "grab_cut").numpy()
-    factor = coarse_factor(*pixels.shape[1:], coarse_to_fine, "grab_cut")
+    channels, height, width = pixels.shape
+    factor = coarse_factor(height, width, coarse_to_fine, "grab_cut")
     known = _known(pixels.shape[1:], box, marks)
     start = _start(known, in_box=box is not None)
-    _check_memory(known, len(pixels), factor)
+    _check_memory(known, channels, factor)
     unit = _unit_of(pixels)
     level = unit.standard(shrunk_pixels(pixels, factor) if factor > 1 else pixels)
     if factor > 1:
