@@ -6,6 +6,7 @@ pixels, the same starts for both), and the boundary is the paper's with gamma 50
 data term is the cost of the whole mixture and not of a pixel's component, that one is printed, too.
 """
 
+import os
 import time
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from segscape.ops.contrast import boundary_costs, neighbours
 from segscape.ops.gaussian_mixture import learned_mixtures, sampled_mixture
 from segscape.ops.max_flow import EIGHT
 
-BSDS500 = Path("/work/shared/data/bsds500/images/val")
+BSDS500 = Path(os.environ.get("SEGSCAPE_DATA", "../shared/data")) / "bsds500/images/val"
 GAMMA, ITERATIONS, NOISE = 50.0, 5, 1e-6
 Box = tuple[int, int, int, int]
 
@@ -74,7 +75,7 @@ def run() -> list[Comparison]:
     """Compare with OpenCV on each photograph, then print what 12 megapixels take."""
     results: list[Comparison] = []
     for name, pixels, box in scenes():
-        image = _as_image(pixels)
+        image = as_image(pixels)
 
         def ours(image: torch.Tensor = image, box: Box = box) -> np.ndarray:
             return grab_cut(image, box=box, iterations=ITERATIONS, tolerance=0.0).mask.numpy()
@@ -102,7 +103,7 @@ def run() -> list[Comparison]:
 def large() -> None:
     """Coarse to fine against full size at once, on a photograph enlarged to 4000 x 3000."""
     pixels, box = large_scene()
-    image = _as_image(pixels)
+    image = as_image(pixels)
     masks: list[np.ndarray] = []
     for factor in (None, 1):
         start = time.perf_counter()
@@ -110,8 +111,8 @@ def large() -> None:
         seconds = time.perf_counter() - start
         masks.append(found.mask.numpy())
         code = (
-            "from benchmarks.grab_cut import *\nfrom benchmarks.grab_cut import _as_image\n"
-            "p, b = large_scene()\ni = _as_image(p)\ndel p\n"
+            "from benchmarks.grab_cut import as_image, grab_cut, large_scene\n"
+            "p, b = large_scene()\ni = as_image(p)\ndel p\n"
         )
         base = peak_memory(code + "grab_cut(i[:, :300, :300].contiguous(), box=(9, 9, 99, 99))")
         peak = peak_memory(code + f"grab_cut(i, box=b, coarse_to_fine={factor})")
@@ -136,5 +137,6 @@ def _at_vga(pixels: np.ndarray) -> np.ndarray:
     return cv2.resize(pixels, (640, 480), interpolation=cv2.INTER_AREA)
 
 
-def _as_image(pixels: np.ndarray) -> torch.Tensor:
+def as_image(pixels: np.ndarray) -> torch.Tensor:
+    """Channel first."""
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))

@@ -50,7 +50,12 @@ def test_costs_are_those_of_scipys_densities(channels):
 def test_density_is_that_of_scikit_learn():
     pixels = some_pixels(1, 3)
     peer = Peer(3, random_state=0).fit(pixels.T.astype(np.float64))
-    mixture = GaussianMixture(peer.weights_, peer.means_, peer.covariances_, noise=1e-9)
+    mixture = GaussianMixture(
+        np.asarray(peer.weights_),
+        np.asarray(peer.means_),
+        np.asarray(peer.covariances_),
+        noise=1e-9,
+    )
     expected = -peer.score_samples(pixels.T) - 3 * np.log(2 * np.pi) / 2
     np.testing.assert_allclose(mixture.negative_log_density(pixels), expected, rtol=1e-4, atol=1e-4)
 
@@ -61,6 +66,7 @@ def test_learned_shares_means_and_covariances():
     component[:20] = 255
     first, second = learned_mixtures(pixels, component, (2, 3), 0.01)
     for mixture, ids in ((first, (0, 1)), (second, (2, 3, 4))):
+        assert mixture is not None
         all_ = np.isin(component, ids).sum()
         for k, name in enumerate(ids):
             own = pixels[:, component == name].astype(np.float64)
@@ -78,6 +84,7 @@ def test_choosing_and_learning_lower_the_cost(seed, channels, count):
     last = np.inf
     for _ in range(6):
         (mixture,) = learned_mixtures(pixels, component, (count,), 1e-3)
+        assert mixture is not None
         with_given = by_scipy(mixture, pixels)[component, np.arange(40)].sum()
         assert with_given <= last + 1e-3
         costs, component = mixture.costs(pixels)

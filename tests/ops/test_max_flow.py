@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import maximum_flow
 
-from segscape.ops.max_flow import EIGHT, FOUR, SIX, GridCut
+from segscape.ops import max_flow
+from segscape.ops.max_flow import EIGHT, FOUR, SIX, GridCut, SparseCut
 
 
 def pairs_of(shape, offsets):
@@ -94,3 +95,107 @@ def test_flow_is_the_cuts_value_and_warm_is_cold(seed, height, width):
     cold = GridCut(later_source, later_sink, edges, reverse)
     assert cut.solve() == cold.solve()
     assert (cut.source_side == cold.source_side).all()
+
+
+def test_floats_of_any_scale():
+    source, sink, edges, reverse = (c * 0.1 for c in random_cut(1, (9, 9), EIGHT))
+    source[0, 0] = 1e9
+    cut = GridCut(source, sink, edges, reverse)
+    flow = cut.solve()
+    value = cut_value(cut.source_side, source, sink, edges, reverse, EIGHT)
+    assert flow == pytest.approx(value, rel=1e-6)
+    assert flow < 1000
+
+
+def test_more_offsets_than_neighbours():
+    offsets = ((0, 1), (1, 0), (2, 1), (1, -2))
+    capacities = random_cut(3, (8, 7), offsets)
+    assert GridCut(*capacities, offsets=offsets).solve() == scipy_flow(*capacities, offsets)
+
+
+def test_terminals_below_zero_reward():
+    cut = GridCut(np.array([[1]]), np.array([[3]]), np.zeros((4, 1, 1), int))
+    assert cut.solve() == 1
+    cut.add_terminals(np.array([[-5]]), np.array([[0]]))
+    assert cut.solve() == -4
+    assert not cut.source_side.any()
+
+
+def test_heights_that_run_out_start_again(monkeypatch):
+    capacities = random_cut(5, (6, 40), FOUR)
+    flow = GridCut(*capacities, offsets=FOUR).solve()
+    levels = iter((1, 2, 3))
+    run = max_flow._run_downhill
+    monkeypatch.setattr(
+        max_flow, "_run_downhill", lambda *parts: run(*parts[:2], next(levels, parts[2]))
+    )
+    assert GridCut(*capacities, offsets=FOUR).solve() == flow
+
+
+def test_nothing_to_cut():
+    cut = GridCut(np.zeros((2, 3)), np.zeros((2, 3)), np.ones((4, 2, 3)))
+    assert cut.solve() == 0
+    assert not cut.source_side.any()
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.float64])
+def test_a_graph_is_the_grid_it_describes(dtype):
+    for seed in range(5):
+        capacities = [c.astype(dtype) for c in random_cut(seed, (6, 7), EIGHT)]
+        source, sink, edges, reverse = capacities
+        ids = np.arange(42).reshape(6, 7)
+        found = list(pairs_of((6, 7), EIGHT))
+        graph = SparseCut(
+            source.ravel(),
+            sink.ravel(),
+            np.array([(ids[p], ids[q]) for _, p, q in found]),
+            np.array([edges[k][p] for k, p, _ in found]),
+            np.array([reverse[k][p] for k, p, _ in found]),
+        )
+        grid = GridCut(*capacities)
+        assert graph.solve() == grid.solve()
+        assert (graph.source_side == grid.source_side.ravel()).all()
+        graph.add_terminals(sink.ravel() - source.ravel(), source.ravel() - sink.ravel())
+        grid.add_terminals(sink - source, source - sink)
+        assert graph.solve() == grid.solve()
+
+
+def test_a_graph_with_loops_doubles_and_no_edges():
+    pairs = np.array([[0, 0], [0, 1], [1, 0], [0, 1]])
+    cut = SparseCut(np.array([9, 0]), np.array([0, 9]), pairs, np.array([7, 1, 2, 1]))
+    assert cut.solve() == 4
+    none = np.zeros((0, 2), int)
+    assert SparseCut(np.array([9, 0]), np.array([1, 9]), none, np.zeros(0, int)).solve() == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"source": -np.ones((2, 3))}, "got source with -1.0: capacities are 0 or more"),
+        ({"edges": np.full((4, 2, 3), np.nan)}, "got edges with nan"),
+        ({"sink": np.full((2, 3), np.inf)}, "got sink with inf, expected at most"),
+        ({"edges": np.full((4, 2, 3), 2**30 + 1)}, "divide all by a common number"),
+        ({"edges": np.ones((2, 2, 3))}, r"expected \(4, 2, 3\)"),
+        ({"offsets": SIX}, "use FOUR or EIGHT for images"),
+        ({"offsets": ((0, 1), (0, -1), (1, 0), (1, 1))}, "differ from each other"),
+    ],
+)
+def test_what_is_refused(change, message):
+    parts = {
+        "source": np.ones((2, 3)),
+        "sink": np.ones((2, 3)),
+        "edges": np.ones((4, 2, 3)),
+        **change,
+    }
+    with pytest.raises(ValueError, match=message):
+        GridCut(**parts)
+
+
+def test_what_edits_and_graphs_refuse():
+    cut = GridCut(*(np.ones((1, 2), int),) * 2, np.ones((4, 1, 2), int))
+    with pytest.raises(ValueError, match="for a cut of integers: round it"):
+        cut.add_terminals(np.ones((1, 2)), np.ones((1, 2)))
+    with pytest.raises(ValueError, match=r"expected .1, 2."):
+        cut.add_terminals(np.ones((2, 2), int), np.ones((2, 2), int))
+    with pytest.raises(ValueError, match="got pairs of nodes 0"):
+        SparseCut(np.ones(2), np.ones(2), np.array([[0, 2]]), np.ones(1))

@@ -51,7 +51,7 @@ from segscape.structures import MethodError
 # rounding to 8 bits leaves in a photograph.
 _NOISE = 2e-5
 # The unit of colours, and the mixtures at full size, are learned from about this many pixels.
-_SAMPLE = 500_000
+_SAMPLE = 100_000
 
 
 @dataclass(frozen=True)
@@ -133,10 +133,11 @@ def grab_cut(
     """
     _check_options(gamma, components, iterations, tolerance)
     pixels = unit_pixels(image, "grab_cut").numpy()
-    factor = coarse_factor(*pixels.shape[1:], coarse_to_fine, "grab_cut")
+    channels, height, width = pixels.shape
+    factor = coarse_factor(height, width, coarse_to_fine, "grab_cut")
     known = _known(pixels.shape[1:], box, marks)
     start = _start(known, in_box=box is not None)
-    _check_memory(known, len(pixels), factor)
+    _check_memory(known, channels, factor)
     unit = _unit_of(pixels)
     level = unit.standard(shrunk_pixels(pixels, factor) if factor > 1 else pixels)
     if factor > 1:
@@ -280,7 +281,8 @@ def _start_mixture(
     seed: int,
 ) -> GaussianMixture:
     # An object of no pixel may have any colour, none likelier than the image's own.
-    some = pixels[:, own] if own.any() else pixels.reshape(len(pixels), -1)
+    places = np.flatnonzero(own if own.any() else np.ones_like(own))
+    some = pixels.reshape(len(pixels), -1)[:, places[:: _step(len(places)) ** 2]]
     return sampled_mixture(some, components, _NOISE, seed)
 
 

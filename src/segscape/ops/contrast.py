@@ -43,7 +43,7 @@ def boundary_costs(
     pairs = neighbours(pixels.shape[1:], offsets)
     for cost, offset, (start, end) in zip(costs, offsets, pairs, strict=True):
         difference = pixels[(slice(None), *end)] - pixels[(slice(None), *start)]
-        square = np.einsum("cyx,cyx->yx", difference, difference)
+        square = np.asarray(np.einsum("cyx,cyx->yx", difference, difference))
         square *= np.float32(-sharpness)
         np.exp(square, out=square)
         np.multiply(square, np.float32(1 / np.hypot(*offset)), out=cost[start])

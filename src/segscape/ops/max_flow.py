@@ -433,74 +433,76 @@ def _run_downhill(graph: _Graph, forest: _Forest, most_levels: int) -> bool:
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _arcs(graph, v):  # noqa: ANN001, ANN202
+def _arcs(width, firsts, v):  # noqa: ANN001, ANN202
     """The number of a node's first arc, and how many it has."""
-    if graph.degree > 0:
-        return v * graph.degree, graph.degree
-    return np.int64(graph.first[v]), np.int64(graph.first[v + 1] - graph.first[v])
+    if width > 0:
+        return v * width, width
+    return np.int64(firsts[v]), np.int64(firsts[v + 1] - firsts[v])
 
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _end(graph, v, first, d):  # noqa: ANN001, ANN202
+def _end(width, offsets, ends, v, first, d):  # noqa: ANN001, ANN202
     """Where arc d of node v, whose first arc is `first`, leads."""
-    if graph.degree > 0:
-        return v + graph.offsets[d]
-    return np.int64(graph.ends[first + d])
+    if width > 0:
+        return v + offsets[d]
+    return np.int64(ends[first + d])
 
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _back(graph, first, d):  # noqa: ANN001, ANN202
+def _back(width, backs, first, d):  # noqa: ANN001, ANN202
     """The place of an arc's reverse among the arcs of its end."""
-    if graph.degree > 0:
-        return graph.degree - 1 - d
-    return np.int64(graph.back[first + d])
+    if width > 0:
+        return width - 1 - d
+    return np.int64(backs[first + d])
 
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _start(graph, v):  # noqa: ANN001, ANN202
+def _start(width, firsts, v):  # noqa: ANN001, ANN202
     """The number of a node's first arc."""
-    return v * graph.degree if graph.degree > 0 else np.int64(graph.first[v])
+    return v * width if width > 0 else np.int64(firsts[v])
 
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
 def _plant(graph, forest):  # noqa: ANN001, ANN202
     """Make every deficit a root, at height 0."""
-    forest.heads[:] = _LAST
-    forest.seeds[:] = _LAST
-    forest.waiting[:] = _ABSENT
-    forest.rim[:] = _ABSENT
-    forest.state[_LEVEL] = 0
-    forest.state[_TOP] = -1
-    forest.state[_RIM] = _LAST
-    for v in range(graph.excess.size):
-        forest.parent[v] = _ORPHAN
-        if graph.excess[v] < 0:
-            forest.height[v] = 0
-            forest.parent[v] = _ROOT
-            _join_rim(forest, v)
+    _residual, excess, _width, _offsets, _firsts, _ends, _backs = graph
+    height, parent, waiting, rim, _queue, _found, heads, seeds, state = forest
+    heads[:] = _LAST
+    seeds[:] = _LAST
+    waiting[:] = _ABSENT
+    rim[:] = _ABSENT
+    state[_LEVEL] = 0
+    state[_TOP] = -1
+    state[_RIM] = _LAST
+    for v in range(excess.size):
+        parent[v] = _ORPHAN
+        if excess[v] < 0:
+            height[v] = 0
+            parent[v] = _ROOT
+            _join_rim(rim, state, v)
 
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _join_rim(forest, v):  # noqa: ANN001, ANN202
+def _join_rim(rim, state, v):  # noqa: ANN001, ANN202
     """Note that a node is at the highest level, where the forest may grow."""
-    if forest.rim[v] == _ABSENT:
-        forest.rim[v] = forest.state[_RIM]
-        forest.state[_RIM] = v
+    if rim[v] == _ABSENT:
+        rim[v] = state[_RIM]
+        state[_RIM] = v
 
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _wait(forest, v):  # noqa: ANN001, ANN202
+def _wait(height, waiting, heads, v):  # noqa: ANN001, ANN202
     """Let a node with excess wait for the wave to reach its height; return the bucket it is in."""
-    bucket = min((forest.height[v] + _GENERATION - 1) >> _SHIFT, _BUCKETS - 1)
-    if forest.waiting[v] == _ABSENT:
-        forest.waiting[v] = forest.heads[bucket]
-        forest.heads[bucket] = v
+    bucket = min((height[v] + _GENERATION - 1) >> _SHIFT, _BUCKETS - 1)
+    if waiting[v] == _ABSENT:
+        waiting[v] = heads[bucket]
+        heads[bucket] = v
     return bucket
 
 
@@ -508,62 +510,63 @@ def _wait(forest, v):  # noqa: ANN001, ANN202
 @no_type_check
 def _grow(graph, forest):  # noqa: ANN001, ANN202
     """Adopt all nodes that have room towards the highest level: they are the next level."""
-    state, height = forest.state, forest.height
+    residual, excess, width, offsets, firsts, ends, backs = graph
+    height, parent, waiting, rim, queue, _found, heads, _seeds, state = forest
     level = state[_LEVEL]
     count = 0
     v = state[_RIM]
     while v != _LAST:
-        forest.orphans[count] = v
+        queue[count] = v
         count += 1
-        following = forest.rim[v]
-        forest.rim[v] = _ABSENT
+        following = rim[v]
+        rim[v] = _ABSENT
         v = following
     state[_RIM] = _LAST
     state[_LEVEL] = level + 1
     for i in range(count):
-        v = np.int64(forest.orphans[i])
+        v = np.int64(queue[i])
         here = height[v]
         if here <= (level - 1) * _GENERATION or here > level * _GENERATION:
             continue
-        first, degree = _arcs(graph, v)
+        first, degree = _arcs(width, firsts, v)
         for d in range(degree):
-            q = _end(graph, v, first, d)
+            q = _end(width, offsets, ends, v, first, d)
             if height[q] >= 0:
                 continue
-            back = _back(graph, first, d)
-            if graph.residual[_start(graph, q) + back] > 0:
+            back = _back(width, backs, first, d)
+            if residual[_start(width, firsts, q) + back] > 0:
                 height[q] = here + _GENERATION
-                forest.parent[q] = back
-                _join_rim(forest, q)
-                if graph.excess[q] > 0:
-                    state[_TOP] = max(state[_TOP], _wait(forest, q))
+                parent[q] = back
+                _join_rim(rim, state, q)
+                if excess[q] > 0:
+                    state[_TOP] = max(state[_TOP], _wait(height, waiting, heads, q))
 
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
 def _push_down(graph, forest):  # noqa: ANN001, ANN202
     """Push all excess down, from the highest nodes on; list nodes left without a parent."""
-    state, height, excess = forest.state, forest.height, graph.excess
-    residual, parent = graph.residual, forest.parent
+    residual, excess, width, offsets, firsts, ends, backs = graph
+    height, parent, waiting, _rim, queue, _found, heads, _seeds, state = forest
     orphans = 0
     top = state[_TOP]
     state[_TOP] = -1
     for bucket in range(top, 0, -1):
-        while forest.heads[bucket] != _LAST:
-            v = np.int64(forest.heads[bucket])
-            forest.heads[bucket] = forest.waiting[v]
-            forest.waiting[v] = _ABSENT
+        while heads[bucket] != _LAST:
+            v = np.int64(heads[bucket])
+            heads[bucket] = waiting[v]
+            waiting[v] = _ABSENT
             here = height[v]
             if here < 0:
                 continue
             left = excess[v]
             support = _ORPHAN
-            first, degree = _arcs(graph, v)
+            first, degree = _arcs(width, firsts, v)
             for d in range(degree):
                 room = residual[first + d]
                 if room <= 0:
                     continue
-                q = _end(graph, v, first, d)
+                q = _end(width, offsets, ends, v, first, d)
                 below = height[q]
                 if below < 0 or below >= here:
                     continue
@@ -573,16 +576,16 @@ def _push_down(graph, forest):  # noqa: ANN001, ANN202
                 amount = min(left, excess.dtype.type(room))
                 left -= amount
                 residual[first + d] -= amount
-                residual[_start(graph, q) + _back(graph, first, d)] += amount
+                residual[_start(width, firsts, q) + _back(width, backs, first, d)] += amount
                 before = excess[q]
                 excess[q] = before + amount
                 if before < 0:
                     if before + amount >= 0:
                         parent[q] = _ORPHAN
-                        forest.orphans[orphans] = q
+                        queue[orphans] = q
                         orphans += 1
                 elif before == 0 and below > 0:
-                    reached = _wait(forest, q)
+                    reached = _wait(height, waiting, heads, q)
                     if reached > bucket:
                         state[_TOP] = max(state[_TOP], reached)
                 if residual[first + d] > 0:
@@ -593,7 +596,7 @@ def _push_down(graph, forest):  # noqa: ANN001, ANN202
                 parent[v] = support
             elif parent[v] != _ORPHAN:
                 parent[v] = _ORPHAN
-                forest.orphans[orphans] = v
+                queue[orphans] = v
                 orphans += 1
     return orphans
 
@@ -605,25 +608,26 @@ def _find_parents(graph, forest, orphans):  # noqa: ANN001, ANN202
 
     A neighbour below all children of a node is none of its descendants, so it may be its parent.
     """
-    state, height, parent = forest.state, forest.height, forest.parent
+    residual, excess, width, offsets, firsts, ends, backs = graph
+    height, parent, waiting, rim, queue, found, heads, _seeds, state = forest
     limit = state[_LEVEL] * _GENERATION
     cut_off = 0
     while orphans > 0:
         orphans -= 1
-        v = np.int64(forest.orphans[orphans])
+        v = np.int64(queue[orphans])
         here = height[v]
         lowest = limit
         way = _ORPHAN
         youngest = limit + 2 * _GENERATION
-        first, degree = _arcs(graph, v)
+        first, degree = _arcs(width, firsts, v)
         for d in range(degree):
-            q = _end(graph, v, first, d)
+            q = _end(width, offsets, ends, v, first, d)
             there = height[q]
             if there < 0:
                 continue
-            if parent[q] == _back(graph, first, d):
+            if parent[q] == _back(width, backs, first, d):
                 youngest = min(youngest, there)
-            elif there < lowest and parent[q] != _ORPHAN and graph.residual[first + d] > 0:
+            elif there < lowest and parent[q] != _ORPHAN and residual[first + d] > 0:
                 lowest = there
                 way = d
         if lowest < here:
@@ -634,18 +638,18 @@ def _find_parents(graph, forest, orphans):  # noqa: ANN001, ANN202
             parent[v] = way
             height[v] = between
             if between > limit - _GENERATION:
-                _join_rim(forest, v)
-            if graph.excess[v] > 0:
-                state[_TOP] = max(state[_TOP], _wait(forest, v))
+                _join_rim(rim, state, v)
+            if excess[v] > 0:
+                state[_TOP] = max(state[_TOP], _wait(height, waiting, heads, v))
             continue
         height[v] = ~here
-        forest.found[cut_off] = v
+        found[cut_off] = v
         cut_off += 1
         for d in range(degree):
-            q = _end(graph, v, first, d)
-            if height[q] >= 0 and parent[q] == _back(graph, first, d):
+            q = _end(width, offsets, ends, v, first, d)
+            if height[q] >= 0 and parent[q] == _back(width, backs, first, d):
                 parent[q] = _ORPHAN
-                forest.orphans[orphans] = q
+                queue[orphans] = q
                 orphans += 1
     return cut_off
 
@@ -654,58 +658,59 @@ def _find_parents(graph, forest, orphans):  # noqa: ANN001, ANN202
 @no_type_check
 def _put_back(graph, forest, cut_off):  # noqa: ANN001, ANN202
     """Grow the forest back over the nodes cut off, as far as its highest level."""
-    state, height, parent = forest.state, forest.height, forest.parent
+    residual, excess, width, offsets, firsts, ends, backs = graph
+    height, parent, waiting, rim, queue, found, heads, seeds, state = forest
     limit = (state[_LEVEL] - 1) * _GENERATION
     low, high = _BUCKETS, -1
-    following = forest.orphans
+    following = queue
     for i in range(cut_off):
-        v = np.int64(forest.found[i])
+        v = np.int64(found[i])
         lowest = limit + 1
-        first, degree = _arcs(graph, v)
+        first, degree = _arcs(width, firsts, v)
         for d in range(degree):
-            there = height[_end(graph, v, first, d)]
-            if 0 <= there < lowest and graph.residual[first + d] > 0:
+            there = height[_end(width, offsets, ends, v, first, d)]
+            if 0 <= there < lowest and residual[first + d] > 0:
                 lowest = there
                 parent[v] = d
         if lowest <= limit:
             bucket = min(lowest >> _SHIFT, _BUCKETS - 1)
-            following[v] = forest.seeds[bucket]
-            forest.seeds[bucket] = v
+            following[v] = seeds[bucket]
+            seeds[bucket] = v
             low, high = min(low, bucket), max(high, bucket)
     done, count = 0, 0
     bucket = low
     while bucket <= high or done < count:
         if bucket <= high:
-            v = np.int64(forest.seeds[bucket])
-            forest.seeds[bucket] = _LAST
+            v = np.int64(seeds[bucket])
+            seeds[bucket] = _LAST
             while v != _LAST:
                 if height[v] < 0:
-                    p = _end(graph, v, _start(graph, v), np.int64(parent[v]))
+                    p = _end(width, offsets, ends, v, _start(width, firsts, v), np.int64(parent[v]))
                     height[v] = max(~height[v], height[p] + _GENERATION)
-                    forest.found[count] = v
+                    found[count] = v
                     count += 1
                 v = np.int64(following[v])
         bucket += 1
         end = count
         while done < end:
-            v = np.int64(forest.found[done])
+            v = np.int64(found[done])
             done += 1
             here = height[v]
-            if graph.excess[v] > 0:
-                state[_TOP] = max(state[_TOP], _wait(forest, v))
+            if excess[v] > 0:
+                state[_TOP] = max(state[_TOP], _wait(height, waiting, heads, v))
             if here > limit:
-                _join_rim(forest, v)
+                _join_rim(rim, state, v)
                 continue
-            first, degree = _arcs(graph, v)
+            first, degree = _arcs(width, firsts, v)
             for d in range(degree):
-                q = _end(graph, v, first, d)
+                q = _end(width, offsets, ends, v, first, d)
                 if height[q] >= 0:
                     continue
-                back = _back(graph, first, d)
-                if graph.residual[_start(graph, q) + back] > 0:
+                back = _back(width, backs, first, d)
+                if residual[_start(width, firsts, q) + back] > 0:
                     height[q] = max(~height[q], here + _GENERATION)
                     parent[q] = back
-                    forest.found[count] = q
+                    found[count] = q
                     count += 1
 
 
@@ -713,9 +718,10 @@ def _put_back(graph, forest, cut_off):  # noqa: ANN001, ANN202
 @no_type_check
 def _reach(graph, queue, reached):  # noqa: ANN001, ANN202
     """Mark what the excess left over can reach."""
+    residual, excess, width, offsets, firsts, ends, _backs = graph
     count = 0
-    for v in range(graph.excess.size):
-        if graph.excess[v] > 0:
+    for v in range(excess.size):
+        if excess[v] > 0:
             reached[v] = True
             queue[count] = v
             count += 1
@@ -723,10 +729,10 @@ def _reach(graph, queue, reached):  # noqa: ANN001, ANN202
     while done < count:
         v = np.int64(queue[done])
         done += 1
-        first, degree = _arcs(graph, v)
+        first, degree = _arcs(width, firsts, v)
         for d in range(degree):
-            if graph.residual[first + d] > 0:
-                q = _end(graph, v, first, d)
+            if residual[first + d] > 0:
+                q = _end(width, offsets, ends, v, first, d)
                 if not reached[q]:
                     reached[q] = True
                     queue[count] = q
