@@ -326,19 +326,19 @@ def _boundary_costs(
     costs = np.zeros((len(offsets), *pixels.shape[1:]), np.float32)
     pairs = list(neighbours(pixels.shape[1:], offsets))
     total, count = 0.0, 0
-    for cost, (start, end) in zip(costs, pairs, strict=True):
-        square = cost[start]
+    for k, (start, end) in enumerate(pairs):
+        square = costs[(k, *start)]
         for channel in pixels:
             square += np.square(channel[end] - channel[start])
         total += float(square.sum(dtype=np.float64))
         count += square.size
     variance = total / max(count, 1) if sigma is None else sigma**2
-    for cost, offset, (start, _) in zip(costs, offsets, pairs, strict=True):
-        square = cost[start]
+    for k, (start, _) in enumerate(pairs):
+        square = costs[(k, *start)]
         # Where all are equal, so are all boundaries.
         square *= np.float32(-0.5 / variance if variance > 0 else 0)
         np.exp(square, out=square)
-        square /= np.float32(np.linalg.norm(offset))
+        square /= np.float32(np.linalg.norm(offsets[k]))
     return costs
 
 
