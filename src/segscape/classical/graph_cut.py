@@ -12,8 +12,8 @@ cut.
 Differs from PyMaxflow, which cuts graphs that the user builds: this is the method itself, and new
 marks go on from the flow found before. scikit-image and OpenCV have no such method.
 
-Time is that of the minimum cut, in practice little more than linear in pixels. Memory: about 110
-bytes per pixel, and 4 per pixel and channel.
+Time is that of the minimum cut, in practice little more than linear in pixels. Memory: about 130
+bytes per pixel, and 8 per pixel and channel.
 """
 
 from dataclasses import dataclass

@@ -157,7 +157,7 @@ class GridCut(_Cut):
     capacity are on the sink side, and cost nothing but memory.
 
     Edges are held as float32, or as int32 when all capacities are integers (then the cut is exact
-    to the last unit); terminals as float64 or int64. At 8 neighbours that and the work take 62
+    to the last unit); terminals as float64 or int64. At 8 neighbours that and the work take 63
     bytes a pixel.
 
     Args:
