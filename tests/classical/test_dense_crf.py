@@ -133,9 +133,7 @@ def test_potts_is_the_matrix_of_ones_off_the_diagonal():
 
 @pytest.mark.parametrize("normalization", NORMALIZATIONS)
 @pytest.mark.parametrize("self_message", [True, False])
-def test_the_lattice_gives_the_same_by_numba_and_torch(
-    monkeypatch, normalization, self_message
-):
+def test_the_lattice_gives_the_same_by_numba_and_torch(monkeypatch, normalization, self_message):
     unary, kernels = unary_of(scores_of(3)), both_kernels(normalization, exact=False)
     ours = mean_field(unary, kernels, self_message=self_message, measure=True)
     monkeypatch.setattr(

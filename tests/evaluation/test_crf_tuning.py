@@ -48,7 +48,7 @@ def test_finds_a_better_setting_and_scores_each_image_once():
     assert found.best.miou == max(trial.miou for trial in found.trials)
     assert found.best.miou > found.unrefined
     assert found.keys == ("image 0", "image 1", "image 2")
-    assert len(set(trial.crf for trial in found.trials)) == len(found.trials)
+    assert len({trial.crf for trial in found.trials}) == len(found.trials)
     assert all(trial.crf.iterations == 3 for trial in found.trials)
     assert told[-1][0] == told[-1][1]
 

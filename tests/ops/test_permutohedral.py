@@ -41,7 +41,11 @@ def test_the_number_of_threads_changes_nothing():
 
 @pytest.mark.parametrize(("features", "off"), [(1, 1e-3), (2, 2e-3), (3, 4e-3)])
 def test_means_of_neighbors_are_about_those_of_the_gaussian(features, off):
-    where, values, ones = points(features, 2000, spread=1.5), torch.rand(2000, 2), torch.ones(2000, 1)
+    where, values, ones = (
+        points(features, 2000, spread=1.5),
+        torch.rand(2000, 2),
+        torch.ones(2000, 1),
+    )
     lattice = PermutohedralLattice.of(where)
     found = lattice.filter(values) / lattice.filter(ones)
     expected = gaussian_sums(where, values) / gaussian_sums(where, ones)

@@ -4,12 +4,12 @@ P. Kraehenbuehl, V. Koltun: Efficient Inference in Fully Connected CRFs with Gau
 Potentials, NeurIPS 2011, arXiv:1210.5644. The energy of labels x (eq. 1 to 3):
 
     E(x) = sum_i U_i(x_i) + sum_{i<j} mu(x_i, x_j) sum_m w_m k_m(f_i, f_j)
-    k_1 = exp(-|p_i - p_j|^2 / 2 theta_alpha^2 - |I_i - I_j|^2 / 2 theta_beta^2)     appearance
-    k_2 = exp(-|p_i - p_j|^2 / 2 theta_gamma^2)                                      smoothness
+    k_1 = exp(-|p_i - p_j|^2 / 2 theta_alpha^2 - |I_i - I_j|^2 / 2 theta_beta^2)    appearance
+    k_2 = exp(-|p_i - p_j|^2 / 2 theta_gamma^2)                                     smoothness
 
 The mean field Q, a product of one distribution per pixel, is moved towards exp(-E) / Z by
 
-    Q_i(l) ~ exp(-U_i(l) - sum_l' mu(l, l') sum_m w_m sum_{j != i} k_m(f_i, f_j) Q_j(l'))     (eq. 4)
+    Q_i(l) ~ exp(-U_i(l) - sum_l' mu(l, l') sum_m w_m sum_{j != i} k_m(f_i, f_j) Q_j(l'))    (eq. 4)
 
 all pixels at once. The inner sum is a Gaussian filter: `ops/permutohedral.py` for features,
 `ops/grid_gaussian.py` for positions alone.
@@ -249,6 +249,7 @@ class DenseCRF:
             iterations=self.iterations,
         )
         return field.scores.to(scores.dtype)
+
 
 def _refuse(
     image: Shaped[Tensor, "channel height width"],

@@ -87,9 +87,10 @@ def tune(
             },
         )
     told = ",".join(f"{name}={value:g}" for name, value in asdict(best.crf).items())
-    for line in (
+    shown = 100 * tuning.unrefined, 100 * best.miou
+    summary = (
         f"{len(tuning.trials)} settings on {len(tuning.keys)} images of {judged.name}, "
-        f"{judged.split}: mIoU {100 * tuning.unrefined:.2f} without, {100 * best.miou:.2f} with",
-        f"--refine crf --refine-options {told}",
-    ):
+        f"{judged.split}: mIoU {shown[0]:.2f} without, {shown[1]:.2f} with"
+    )
+    for line in (summary, f"--refine crf --refine-options {told}"):
         console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -1,11 +1,13 @@
 """Find the parameters of a dense CRF that suit a network, on labelled images it did not learn from.
 
-L.-C. Chen, G. Papandreou, I. Kokkinos, K. Murphy, A. Yuille: Semantic Image Segmentation with Deep
-Convolutional Nets and Fully Connected CRFs, ICLR 2015, arXiv:1412.7062, sec. 4.1: the smoothness
-kernel is fixed, the appearance kernel's three parameters are searched from coarse to fine.
+L.-C. Chen, G. Papandreou, I. Kokkinos, K. Murphy, A. Yuille: DeepLab: Semantic Image Segmentation
+with Deep Convolutional Nets, Atrous Convolution, and Fully Connected CRFs, 2016, arXiv:1606.00915,
+sec. 4.1: the smoothness kernel is fixed, the appearance kernel's three parameters are searched from
+coarse to fine on 100 images.
 
-Differences from the paper: it does not say how coarse; here every second value of each range comes
-first, then all neighbours of the best, until none of them is better.
+Differences from the paper: it tries all settings of `PUBLISHED_RANGES`, and then smaller steps
+around the best. Here every second value of each range comes first, then all neighbours of the best
+within the ranges, until none of them is better: a third of the settings or less.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,7 +27,7 @@ from segscape.inference.refinement import Refiner
 from segscape.metrics.confusion import ConfusionMatrix
 from segscape.structures import DatasetError, LabelMap, Sample, StructureError
 
-# DeepLabv2 (arXiv:1606.00915, sec. 4.1): weight, pixels, and levels of colour in 0..255.
+# Weight, pixels, and levels of colour in 0..255.
 PUBLISHED_RANGES = {
     "appearance_weight": (3.0, 4.0, 5.0, 6.0),
     "appearance_px": (30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 100.0),

@@ -26,9 +26,7 @@ def gaussian_taps(bandwidth_px: float) -> Float32[np.ndarray, "tap"]:
     return np.exp(-0.5 * (distance / bandwidth_px) ** 2).astype(np.float32)
 
 
-def sums_of_taps(
-    taps: Float32[np.ndarray, "tap"], length: int
-) -> Float32[np.ndarray, "length"]:
+def sums_of_taps(taps: Float32[np.ndarray, "tap"], length: int) -> Float32[np.ndarray, "length"]:
     """What the kernel sums to around each of so many places in a line."""
     sums = np.concatenate([[0.0], np.cumsum(taps, dtype=np.float64)])
     reach = len(taps)

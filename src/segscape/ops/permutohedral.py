@@ -293,9 +293,7 @@ def _enclose(
             for corner in range(1, corners):
                 number += steps[axis_at[corners - corner]]
                 numbers[first + p, corner] = number
-                shares[first + p, corner] = (
-                    by_rank[dimensions - corner] - by_rank[corners - corner]
-                )
+                shares[first + p, corner] = by_rank[dimensions - corner] - by_rank[corners - corner]
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
@@ -315,9 +313,7 @@ def _number(
     numbers: Int64[np.ndarray, "point corner"],
     rows: Int32[np.ndarray, "point corner"],
     bounds: Int64[np.ndarray, "bound"],
-) -> tuple[
-    Int64[np.ndarray, "corner"], Int32[np.ndarray, "slot"], Int32[np.ndarray, "further"]
-]:
+) -> tuple[Int64[np.ndarray, "corner"], Int32[np.ndarray, "slot"], Int32[np.ndarray, "further"]]:
     """Give corners rows in the order in which they are met; a further one for each further part."""
     size = 1 << 12
     while size < numbers.shape[0]:
@@ -491,5 +487,3 @@ def _slice(
             share = shares[first + i, corner] * scales[first + i]
             for value in range(out.shape[1]):
                 out[i, value] += share * lattice[row, value]
-
-
