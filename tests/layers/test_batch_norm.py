@@ -14,6 +14,7 @@ from segscape.layers.batch_norm import (
     SynchronizedBatchNormAct2d,
     freeze,
     normalize_pooled,
+    remember_less,
     synchronize,
 )
 from segscape.ops.processes import sum_over_processes
@@ -196,3 +197,22 @@ def lone_value(rank, world):
 
 def test_one_value_on_each_process_takes_the_statistics_of_all():
     assert run_in_processes(lone_value) == pytest.approx([-1, 1], abs=1e-4)
+
+
+def test_a_short_training_forgets_the_statistics_it_began_with():
+    steps = 300
+    slow, usual, cumulative = (nn.BatchNorm2d(2, momentum=m) for m in (0.01, 0.3, None))
+    layers = nn.Sequential(slow, usual, cumulative)
+    images = 0.01 * torch.randn(4, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+    remember_less(layers, steps)
+    assert (usual.momentum, cumulative.momentum) == (0.3, None)
+    for _ in range(steps):
+        slow(images)
+    assert torch.allclose(slow.running_var, images.var((0, 2, 3)), rtol=0.01)
+
+
+@pytest.mark.parametrize(("steps", "share"), [(10, 0.1), (1000, 0.02), (100_000, 0.01)])
+def test_the_share_of_a_batch_follows_the_length_of_the_training(steps, share):
+    layer = nn.BatchNorm2d(2, momentum=0.01)
+    remember_less(layer, steps)
+    assert layer.momentum == share

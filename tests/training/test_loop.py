@@ -68,6 +68,17 @@ def test_it_learns(tmp_path):
     assert sum(losses[-5:]) < 0.85 * sum(losses[:5])
 
 
+def test_slow_running_statistics_keep_up_with_a_short_run(tmp_path):
+    """MobileNetV3 as torchvision has it keeps 0.99 of its statistics at each step."""
+    recipe = tiny_recipe(epochs=None, steps=30, evaluate_every=30, ema=None)
+    options = {"name": "torchvision_fcn", "encoder": "mobilenet_v3_large", "auxiliary": False}
+    model = recipe.model.model_validate(options)
+    train_here(recipe.model_copy(update={"model": model}), tmp_path / "run")
+    weights = load_file(tmp_path / "run" / "model" / "model.safetensors")
+    variances = [value for name, value in weights.items() if name.endswith("running_var")]
+    assert min(float(value.median()) for value in variances) < 0.1  # of 1 at the beginning
+
+
 def test_workers_and_frequent_checkpoints_do_not_change_a_bit(finished, tmp_path):
     train_here(tiny_recipe(workers=2, checkpoint_seconds=0), tmp_path / "run")
     assert_same_outcome(finished, tmp_path / "run")

@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from segscape.datasets.dataset import Dataset
-from segscape.layers.batch_norm import freeze, synchronize
+from segscape.layers.batch_norm import freeze, remember_less, synchronize
 from segscape.models import Architecture, build_model
 from segscape.models.model_files import ORIGINS
 from segscape.models.semantic_model import SemanticModel
@@ -190,6 +190,7 @@ def assemble(recipe: Recipe, fabric: Fabric, sets: Sets, *, is_begun: bool = Fal
         freeze(model)
     elif fabric.world_size > 1:
         synchronize(model)
+    remember_less(model, training.total_steps(len(sets.train)))
     model.train()
     average = None if training.ema is None else WeightAverage(model, training.ema)
     plain = build_optimizer(
