@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -276,6 +276,7 @@ def test_the_type_of_the_image_does_not_matter():
         ({"negligible": 1.0}, "negligible"),
         ({"compatibility": torch.zeros(2, 2)}, "3 x 3"),
         ({"smoothness_weight": float("nan")}, "weight"),
+        ({"appearance_weight": -1.0}, "weight"),
     ],
 )
 def test_what_cannot_be_used_is_refused_in_one_line(change, words):
@@ -312,5 +313,5 @@ def test_the_refiner_is_the_function_with_its_options():
     image, scores = picture(), scores_of(3).half()
     found = refiner(image, scores)
     assert found.dtype == scores.dtype
-    assert torch.equal(found, dense_crf(image, scores, **refiner.options).scores.half())
+    assert torch.equal(found, dense_crf(image, scores, **asdict(refiner)).scores.half())
     assert DenseCRF() == PUBLISHED_CRFS["deeplab_v2_resnet101"]

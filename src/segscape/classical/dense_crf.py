@@ -4,12 +4,12 @@ P. Kraehenbuehl, V. Koltun: Efficient Inference in Fully Connected CRFs with Gau
 Potentials, NeurIPS 2011, arXiv:1210.5644. The energy of labels x (eq. 1 to 3):
 
     E(x) = sum_i U_i(x_i) + sum_{i<j} mu(x_i, x_j) sum_m w_m k_m(f_i, f_j)
-    k_1 = exp(-|p_i - p_j|^2 / 2 theta_alpha^2 - |I_i - I_j|^2 / 2 theta_beta^2)     appearance
-    k_2 = exp(-|p_i - p_j|^2 / 2 theta_gamma^2)                                      smoothness
+    k_1 = exp(-|p_i - p_j|^2 / 2 theta_alpha^2 - |I_i - I_j|^2 / 2 theta_beta^2)    appearance
+    k_2 = exp(-|p_i - p_j|^2 / 2 theta_gamma^2)                                     smoothness
 
 The mean field Q, a product of one distribution per pixel, is moved towards exp(-E) / Z by
 
-    Q_i(l) ~ exp(-U_i(l) - sum_l' mu(l, l') sum_m w_m sum_{j != i} k_m(f_i, f_j) Q_j(l'))     (eq. 4)
+    Q_i(l) ~ exp(-U_i(l) - sum_l' mu(l, l') sum_m w_m sum_{j != i} k_m(f_i, f_j) Q_j(l'))    (eq. 4)
 
 all pixels at once. The inner sum is a Gaussian filter: `ops/permutohedral.py` for features,
 `ops/grid_gaussian.py` for positions alone.
@@ -42,7 +42,7 @@ Time O(n (d^2 + t d c)) for t iterations over c labels and n pixels with d featu
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
@@ -113,6 +113,8 @@ def dense_crf(
             little memory.
     """
     _refuse(image, scores)
+    _refuse_weight("smoothness_weight", smoothness_weight)
+    _refuse_weight("appearance_weight", appearance_weight)
     kernels: list[FeatureKernel | SpatialKernel] = []
     size = (image.shape[1], image.shape[2])
     device = scores.device
@@ -199,6 +201,9 @@ class DenseCRF:
         appearance_color: in levels of 0..255.
         iterations: 0 or more.
 
+    Raises:
+        MethodError: for a value out of range.
+
     >>> image = torch.zeros(3, 4, 6, dtype=torch.uint8)
     >>> image[:, :, 3:] = 200
     >>> scores = torch.full((2, 4, 6), 0.4)
@@ -213,6 +218,15 @@ class DenseCRF:
     appearance_px: float = 67.0
     appearance_color: float = 3.0
     iterations: int = 10
+
+    def __post_init__(self) -> None:
+        _refuse_weight("smoothness_weight", self.smoothness_weight)
+        _refuse_weight("appearance_weight", self.appearance_weight)
+        _refuse_bandwidth("smoothness_px", self.smoothness_px)
+        _refuse_bandwidth("appearance_px", self.appearance_px)
+        _refuse_bandwidth("appearance_color", self.appearance_color)
+        if self.iterations < 0:
+            raise MethodError(f"dense_crf got {self.iterations} iterations, expected 0 or more")
 
     def __call__(
         self,
@@ -236,23 +250,6 @@ class DenseCRF:
         )
         return field.scores.to(scores.dtype)
 
-    @property
-    def options(self) -> dict[str, float | int]:
-        """All that the refined scores depend on, as plain values."""
-        return asdict(self)
-
-
-# Published parameters. Where a paper gives ranges, in which it searched on validation images, the
-# middle is taken; `evaluation/crf_tuning.py` searches them.
-PUBLISHED_CRFS = {
-    # The defaults of the released program; the paper's search on MSRC-21 ended near 61 and 11.
-    "krahenbuhl_2011": DenseCRF(3.0, 3.0, 10.0, 60.0, 20.0, 10),
-    "deeplab_v1_vgg16": DenseCRF(3.0, 3.0, 5.0, 50.0, 3.0, 10),
-    "deeplab_v2_vgg16": DenseCRF(2.0, 2.0, 4.0, 65.0, 3.0, 10),
-    "deeplab_v2_resnet101": DenseCRF(),
-    "deconvnet": DenseCRF(3.0, 3.0, 5.0, 20.0, 3.0, 10),
-}
-
 
 def _refuse(
     image: Shaped[Tensor, "channel height width"],
@@ -271,6 +268,23 @@ def _refuse(
         )
 
 
+def _refuse_weight(name: str, value: float) -> None:
+    if not 0 <= value < float("inf"):
+        raise MethodError(f"dense_crf got {name} {value!r}, expected 0 or more")
+
+
 def _refuse_bandwidth(name: str, value: float) -> None:
     if not 0 < value < float("inf"):
         raise MethodError(f"dense_crf got {name} {value!r}, expected a number above 0")
+
+
+# Published parameters. Where a paper gives ranges, in which it searched on validation images, the
+# middle is taken; `evaluation/crf_tuning.py` searches them.
+PUBLISHED_CRFS = {
+    # The defaults of the released program; the paper's search on MSRC-21 ended near 61 and 11.
+    "krahenbuhl_2011": DenseCRF(3.0, 3.0, 10.0, 60.0, 20.0, 10),
+    "deeplab_v1_vgg16": DenseCRF(3.0, 3.0, 5.0, 50.0, 3.0, 10),
+    "deeplab_v2_vgg16": DenseCRF(2.0, 2.0, 4.0, 65.0, 3.0, 10),
+    "deeplab_v2_resnet101": DenseCRF(),
+    "deconvnet": DenseCRF(3.0, 3.0, 5.0, 20.0, 3.0, 10),
+}

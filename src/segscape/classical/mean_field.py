@@ -142,7 +142,8 @@ def mean_field(
     can_drop = compatibility is None and all(
         kernel.weight >= 0 and kernel.normalization != "none" for kernel in kernels
     )
-    kept = _kept(costs, negligible if can_drop else 0.0)
+    alone = torch.softmax(-costs, 0)
+    kept = _kept(alone, negligible if can_drop else 0.0)
     lanes = _lanes(len(kept))
     _refuse_memory(kernels, height * width, lanes)
     flat = costs.new_full((height * width, lanes), _NEVER)
@@ -150,8 +151,10 @@ def mean_field(
     matrix = None if compatibility is None else _padded(compatibility.to(costs), lanes)
     with Workers() as workers:
         field = _field(kernels, flat, (height, width), matrix, workers, self_message=self_message)
-        current = torch.softmax(-flat, 1)
-        current, following = _cut(current), torch.empty_like(current)
+        current = torch.zeros_like(flat)
+        current[:, : len(kept)] = alone[kept].reshape(len(kept), -1).T
+        current = _cut(current / current.sum(1, keepdim=True))
+        following = torch.empty_like(current)
         divergences: list[float] = []
         energies: list[float] = []
         done, change = 0, float("inf")
@@ -190,14 +193,12 @@ def _field(
     return _TensorField(kernels, unary, size, matrix, self_message=self_message)
 
 
-def _kept(costs: Float32[Tensor, "category height width"], negligible: float) -> list[int]:
+def _kept(alone: Float32[Tensor, "category height width"], negligible: float) -> list[int]:
     """The labels that are somewhere more probable than `negligible`."""
-    if negligible == 0:
-        return list(range(len(costs)))
-    highest = torch.softmax(-costs, 0).amax((1, 2))
     # One label at least has half the share of all labels at some pixel.
-    least = min(negligible, 0.5 / len(costs))
-    return [label for label, most in enumerate(highest.tolist()) if most > least]
+    least = min(negligible, 0.5 / len(alone))
+    highest = alone.amax((1, 2)).tolist()
+    return [label for label, most in enumerate(highest) if most > least or negligible == 0]
 
 
 def _lanes(labels: int) -> int:
@@ -239,10 +240,8 @@ def _energy(
 ) -> Float[Tensor, ""]:
     """The expected energy under Q: each pair of pixels counts once."""
     filtered = field.filter(current)
-    if matrix is None:
-        pairs = filtered.sum(1, keepdim=True) - filtered
-    else:
-        pairs = filtered @ matrix.T
+    potts = filtered.sum(1, keepdim=True) - filtered
+    pairs = potts if matrix is None else filtered @ matrix.T
     return (current * (unary + pairs / 2)).double().sum()
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from segscape.cli.joined_runs import OthersOption, ProposalsOption, RuleOption, ensemble_of
+from segscape.cli.refiners import RefineOption, RefineOptionsOption, refiner_of
 
 # Options that only the judging of runs knows.
 _OF_RUNS = (
@@ -77,6 +78,8 @@ def evaluate(
     proposals: ProposalsOption = None,
     others: OthersOption = None,
     rule: RuleOption = None,
+    refine: RefineOption = None,
+    refine_options: RefineOptionsOption = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ... or auto.")] = "auto",
     precision: Annotated[
         str, typer.Option(help="fp32, bf16, or auto for bf16 where it is faster.")
@@ -135,6 +138,7 @@ def evaluate(
     page = report or judging.report_place(run)
     for path in (page, json):
         judging.refuse_folder(path)
+    refiner = refiner_of(refine, refine_options)
     recipe = read_recipe(run) if (run / "recipe.yaml").is_file() else None
     usual = Prediction() if recipe is None else recipe.prediction
     segmenter = judging.open_segmenter(
@@ -148,6 +152,7 @@ def evaluate(
         tile=tile,
         proposals=proposals,
         ensemble=ensemble_of(usual, others, rule, device, precision),
+        refiner=refiner,
     )
     judged = judged_data(recipe, data, split, classes, ignore or ())
     console = Console()

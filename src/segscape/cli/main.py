@@ -18,6 +18,7 @@ VERBS = {
     "train": "Train a recipe; --resume continues a stopped run to the same bits.",
     "evaluate": "Judge a run or a method on labelled images: table, JSON and HTML report.",
     "compare": "Set several runs side by side on the same images: one HTML page.",
+    "tune": "Search the dense CRF that suits a run on labelled images.",
     "predict": "Write masks for images of any size.",
     "segment": "Segment images without training: clusters, superpixels, cuts; or compare them.",
 }

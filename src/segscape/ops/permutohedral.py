@@ -21,9 +21,10 @@ Differences from the paper:
   a row for each, and these are summed before the blur. So splatting runs in several threads, and
   the result does not depend on how many.
 
-How far it is from the Gaussian: the operator's kernel is a piecewise linear bump that is cut off
-where the lattice has no corner, as nobody splatted there; errors of some percent of the sum of
-weights are usual, more between far points. `docs/papers.md` holds what was measured.
+How far it is from the Gaussian, by brute force on 2,000 normally distributed points of deviation
+1.5: sums are 8, 12, 18 and 39 % too small in 1, 2, 3 and 5 dimensions, as corners where nobody
+splatted are missing. Sums divided by the filter of ones, which is all that a normalised kernel
+uses, are off by 0.0003, 0.0008, 0.002 and 0.013 of the values' range in the mean.
 
 Time O(n d^2) to build, O((n + m) d c) to filter c values at n points with m corners.
 """
