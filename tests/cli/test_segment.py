@@ -21,6 +21,7 @@ SMALL = {
     "k_means": ["--clusters", 3],
     "ncut": ["--regions", 3, "--superpixels", 12],
     "slic": ["--superpixels", 6],
+    "ncut_superpixels": ["--superpixels", 6, "--coarse-regions", 3],
     "etps": ["--superpixels", 6],
     "alpha_expansion": ["--clusters", 3],
 }

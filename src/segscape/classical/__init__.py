@@ -65,8 +65,14 @@ METHODS: dict[str, MethodEntry] = {
         "etps",
         "etps",
     ),
+    "ncut_superpixels": MethodEntry(
+        "Ren and Malik 2003; Mori et al. 2004",
+        "Superpixels by normalised cuts: coarse regions along contours, each split further.",
+        "ncut_superpixels",
+        "ncut_superpixels",
+    ),
     "watershed": MethodEntry(
-        "Meyer 1994; Neubert and Protzel 2014",
+        "Meyer 1991; Neubert and Protzel 2014",
         "Basins of the gradient, from all minima, a grid of seeds, or marks.",
         "watershed",
         "watershed",
@@ -82,6 +88,13 @@ METHODS: dict[str, MethodEntry] = {
         "The mark that a random walk over like pixels meets first.",
         "random_walker",
         "random_walker",
+        is_shown=True,
+    ),
+    "graph_cut": MethodEntry(
+        "Boykov and Jolly 2001",
+        "An object cut out by marks of both kinds, at the least cost of boundary and colours.",
+        "graph_cut",
+        "graph_cut",
         is_shown=True,
     ),
     "grab_cut": MethodEntry(
