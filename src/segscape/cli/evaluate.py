@@ -1,15 +1,46 @@
-"""`segscape evaluate`: judge a run on labelled images."""
+"""`segscape evaluate`: judge a run on labelled images, or a method without training."""
 
+import inspect
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from segscape.cli.joined_runs import OthersOption, ProposalsOption, RuleOption, ensemble_of
+from segscape.cli.refiners import RefineOption, RefineOptionsOption, refiner_of
+
+# Options that only the judging of runs knows.
+_OF_RUNS = (
+    *("report", "classes", "ignore", "flips", "turns", "scales", "tile", "proposals", "others"),
+    *("rule", "device", "precision", "boundary", "cells", "examples"),
+)
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="A run folder, or the model folder inside one.")],
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="RUN | option=value ...",
+            help="A run folder, or the model folder inside one; with --method, its options.",
+        ),
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            help="Judge this method of 'segscape segment' on --data bsds500:ROOT instead."
+        ),
+    ] = None,
+    sweep: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="option=v1,v2,...",
+            help="With --method: score each of these values, and the best of them over all images"
+            " (ODS) and for each (OIS); may be repeated for all combinations.",
+        ),
+    ] = None,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="With --method: how many share the images.")
+    ] = None,
     data: Annotated[
         str | None,
         typer.Option(help="LAYOUT:ROOT of the images; the recipe's validation images if left out."),
@@ -47,6 +78,8 @@ def evaluate(
     proposals: ProposalsOption = None,
     others: OthersOption = None,
     rule: RuleOption = None,
+    refine: RefineOption = None,
+    refine_options: RefineOptionsOption = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ... or auto.")] = "auto",
     precision: Annotated[
         str, typer.Option(help="fp32, bf16, or auto for bf16 where it is faster.")
@@ -70,7 +103,28 @@ def evaluate(
         int, typer.Option(min=0, help="How many of the worst and of the best images to show.")
     ] = 4,
 ) -> None:
-    """Judge a run on labelled images: table, JSON and HTML report."""
+    """Judge a run on labelled images, or a method without training on images parted by people."""
+    given = dict(locals())
+    if method is not None:
+        from segscape.cli.method_judging import judge_method
+
+        _refuse_foreign(given, _OF_RUNS, "belongs to runs: leave it out with --method")
+        judge_method(
+            method,
+            words or (),
+            data=data,
+            split=split,
+            sweep=sweep or (),
+            limit=limit,
+            processes=processes,
+            json=json,
+        )
+        return
+    _refuse_foreign(given, ("sweep", "processes"), "belongs to methods: give --method, too")
+    if not words or len(words) > 1:
+        raise typer.BadParameter("name one run folder, or a method with --method", param_hint="RUN")
+    run = Path(words[0])
+
     from rich.console import Console
 
     from segscape.cli import judging
@@ -84,6 +138,7 @@ def evaluate(
     page = report or judging.report_place(run)
     for path in (page, json):
         judging.refuse_folder(path)
+    refiner = refiner_of(refine, refine_options)
     recipe = read_recipe(run) if (run / "recipe.yaml").is_file() else None
     usual = Prediction() if recipe is None else recipe.prediction
     segmenter = judging.open_segmenter(
@@ -97,6 +152,7 @@ def evaluate(
         tile=tile,
         proposals=proposals,
         ensemble=ensemble_of(usual, others, rule, device, precision),
+        refiner=refiner,
     )
     judged = judged_data(recipe, data, split, classes, ignore or ())
     console = Console()
@@ -130,3 +186,11 @@ def evaluate(
     for name, path in (("report", page), ("json", json)):
         if path is not None:
             console.print(f"{name:8} {path}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _refuse_foreign(given: dict[str, object], names: tuple[str, ...], why: str) -> None:
+    """Refuse options that would be ignored."""
+    defaults = inspect.signature(evaluate).parameters
+    for name in names:
+        if given[name] != defaults[name].default:
+            raise typer.BadParameter(why, param_hint=f"--{name}")

@@ -13,6 +13,7 @@ from segscape.cli.joined_runs import proposals_of
 from segscape.evaluation.evaluation import Fact
 from segscape.inference.ensemble import Ensemble
 from segscape.inference.precision import check_precision
+from segscape.inference.refinement import Refiner
 from segscape.inference.run_folder import model_folder
 from segscape.inference.segmenter import Segmenter
 from segscape.io.atomic import atomic_file
@@ -68,6 +69,7 @@ def open_segmenter(
     tile: tuple[int, int] | None = None,
     proposals: int | None = None,
     ensemble: Ensemble | None = None,
+    refiner: Refiner | None = None,
 ) -> Segmenter:
     """The run's model, used as its recipe says where the command line says nothing.
 
@@ -88,6 +90,7 @@ def open_segmenter(
         scales=tuple(scales or usual.scales),
         proposals=proposals_of(usual, proposals),
         ensemble=ensemble,
+        refiner=refiner,
         device=device,
         precision=check_precision(precision),
     )

@@ -16,10 +16,14 @@ VERBS = {
     "models": "List the networks: task, paper, parameters, strides, receptive field.",
     "check": "Examine a data set before training: ids, pairs, sizes, duplicates, balance.",
     "train": "Train a recipe; --resume continues a stopped run to the same bits.",
-    "evaluate": "Judge a run on labelled images: table, JSON and HTML report.",
+    "evaluate": "Judge a run or a method on labelled images: table, JSON and HTML report.",
     "compare": "Set several runs side by side on the same images: one HTML page.",
+    "tune": "Search the dense CRF that suits a run on labelled images.",
     "predict": "Write masks for images of any size.",
+    "segment": "Segment images without training: clusters, superpixels, cuts; or compare them.",
 }
+# Verbs that are groups of commands: their module's `commands(words)` builds what is asked for.
+GROUPS = ("segment",)
 
 # What typer raises for a command line it cannot read: the parent of the error it exports.
 _Misuse = cast("type[typer.BadParameter]", typer.BadParameter.__bases__[0])
@@ -33,10 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if any(not word.strip() for word in words):  # a path of no letters would be this folder
         _complain("an argument is empty: give it a value, or leave it and its option out")
     try:
-        code: object = application(verb)(words, standalone_mode=False)
+        if verb in GROUPS and len(words) == 1:
+            words = [*words, "--help"]
+        code: object = application(verb, words[1:])(words, standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except _Misuse as error:
-        usage = " ".join(["segscape", *([verb] if verb else []), "--help"])
+        usage = " ".join(["segscape", *(_asked(error) or [verb] if verb else []), "--help"])
         _complain(f"{error.format_message().rstrip('.')}: see '{usage}'")
     except typer.Abort:
         sys.exit(130)
@@ -52,14 +58,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(141)
 
 
+def _asked(error: Exception) -> list[str]:
+    """The verb, and the method of a group, whose command line could not be read."""
+    names: list[str] = []
+    context = getattr(error, "ctx", None)
+    while context is not None and context.parent is not None:
+        names.insert(0, context.info_name or "")
+        context = context.parent
+    return names
+
+
 def _complain(words: str) -> NoReturn:
     # Not through markup: file names may hold square brackets.
     Console(stderr=True).print(f"segscape: {words}", style="red", markup=False, soft_wrap=True)
     sys.exit(2)
 
 
-def application(verb: str | None) -> typer.Typer:
+def application(verb: str | None, words: Sequence[str] = ()) -> typer.Typer:
     """Build the command with one verb imported; the others are listed by their one line.
+
+    `words` are those after the verb, of which a group of commands imports the first alone.
 
     Importing only what runs keeps `segscape --help` from waiting for torch.
     """
@@ -70,6 +88,10 @@ def application(verb: str | None) -> typer.Typer:
     )
     application.callback()(_version_option)
     for name, line in VERBS.items():
+        if name == verb and name in GROUPS:
+            group: typer.Typer = import_module(f"segscape.cli.{name}").commands(words)
+            application.add_typer(group, name=name)
+            continue
         function = _verb(name) if name == verb else _listed
         application.command(name, help=line if name != verb else None)(function)
     return application

@@ -14,6 +14,7 @@ from segscape.cli.joined_runs import (
     ensemble_of,
     proposals_of,
 )
+from segscape.cli.refiners import RefineOption, RefineOptionsOption, refiner_of
 
 if TYPE_CHECKING:
     from segscape.inference.predict import PredictionSummary
@@ -54,6 +55,8 @@ def predict(
     proposals: ProposalsOption = None,
     others: OthersOption = None,
     rule: RuleOption = None,
+    refine: RefineOption = None,
+    refine_options: RefineOptionsOption = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ... or auto.")] = "auto",
     precision: Annotated[
         str, typer.Option(help="fp32, bf16, or auto for bf16 where it is faster.")
@@ -76,6 +79,7 @@ def predict(
     formats = check_formats(
         [name.strip() for text in format or ["png"] for name in text.split(",")]
     )
+    refiner = refiner_of(refine, refine_options)
     usual = read_recipe(run).prediction if (run / "recipe.yaml").is_file() else Prediction()
     window = tile or usual.tile
     segmenter = Segmenter.load(
@@ -88,6 +92,7 @@ def predict(
         scales=tuple(scales or usual.scales),
         proposals=proposals_of(usual, proposals),
         ensemble=ensemble_of(usual, others, rule, device, precision),
+        refiner=refiner,
         device=device,
         precision=check_precision(precision),
     )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from segscape.datasets import cityscapes, folder, voc
+from segscape.datasets import bsds500, cityscapes, folder, voc
 from segscape.datasets.given_classes import Classes
 from segscape.datasets.pairing import Listing, some
 from segscape.datasets.roots import find_root
@@ -83,6 +83,8 @@ def place_of(spec: str) -> Place:
     name, colon, rest = spec.partition(":")
     # One letter is a Windows drive.
     if colon and len(name) > 1 and not Path(spec).exists():
+        if name == bsds500.NAME:
+            raise DatasetError(_unnamed_regions(spec))
         if name not in LAYOUTS:
             known = (*LAYOUTS, SYNTHETIC)
             near = difflib.get_close_matches(name, known, n=1)
@@ -94,6 +96,8 @@ def place_of(spec: str) -> Place:
     if not spec:
         raise DatasetError("data: no folder is named: write FOLDER or LAYOUT:FOLDER")
     root = find_root(spec)
+    if bsds500.found_in(root):
+        raise DatasetError(_unnamed_regions(spec))
     for name, layout in LAYOUTS.items():
         if layout.found_in(root):
             return Place(root, name)
@@ -102,6 +106,13 @@ def place_of(spec: str) -> Place:
     raise DatasetError(
         f"{root}: cannot tell the layout: looked for {looked}; found {some(inside) or 'nothing'}: "
         "arrange the files in one of these ways"
+    )
+
+
+def _unnamed_regions(spec: str) -> str:
+    return (
+        f"data '{spec}': holds regions that people drew, no categories to learn or to judge: "
+        f"score a method on it by 'segscape evaluate --method NAME --data {bsds500.NAME}:...'"
     )
 
 

@@ -104,6 +104,30 @@ def write_label_map(
         picture.save(temporary, "PNG", compress_level=4)
 
 
+def write_ids(path: str | Path, ids: Integer[Tensor, "height width"]) -> None:
+    """Write ids as they are into a grey PNG of 16 bits, whole or not at all.
+
+    Args:
+        path: ends in `.png`.
+        ids: 0..65535.
+
+    Raises:
+        OutputError: when the suffix is another, an id does not fit, or the disk refuses.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".png":
+        raise OutputError(f"{path}: ids are written as PNG: use the suffix .png")
+    least, most = int(ids.min()), int(ids.max())
+    if least < 0 or most > _LARGEST_16:
+        raise OutputError(
+            f"{path}: ids from {least} to {most} do not fit into a PNG of 16 bits: make fewer, "
+            "larger regions"
+        )
+    picture = Image.fromarray(ids.cpu().numpy().astype(np.uint16))
+    with atomic_file(path) as temporary:
+        picture.save(temporary, "PNG", compress_level=4)
+
+
 def palette_of(coding: LabelCoding) -> list[tuple[int, int, int]]:
     """256 colours: at each category's id its own, elsewhere those of Pascal VOC."""
     palette = [default_color(index) for index in range(256)]

@@ -10,13 +10,15 @@ its common border, where Uijlings et al. compare histograms of colour and textur
 boxes are ordered by the contrast of a region's outline, where they are ordered by chance.
 """
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float, Int32, Int64, UInt8
 from torch import Tensor
+
+from segscape.ops.gaussian import gaussian_smoothed
+from segscape.ops.graph_regions import graph_regions
 
 SCALES = (100.0, 200.0, 400.0)
 # Regions are found in an image shrunk to this longer side, which is about Pascal VOC's.
@@ -80,20 +82,14 @@ def _shrink(
 
 def _regions(
     colors: Float[np.ndarray, "rows columns channel"], scale: float
-) -> Int64[np.ndarray, "rows columns"]:
-    from skimage.segmentation import felzenszwalb
-
+) -> Int32[np.ndarray, "rows columns"]:
     smallest = max(int(_SMALLEST_SHARE * colors[..., 0].size), 1)
-    with warnings.catch_warnings():
-        # It warns of images of two channels or more than three, as they occur here.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return felzenszwalb(
-            colors, scale=scale, sigma=_SMOOTHING_PX, min_size=smallest, channel_axis=-1
-        )
+    channels = np.ascontiguousarray(255 * colors.transpose(2, 0, 1), dtype=np.float32)
+    return graph_regions(gaussian_smoothed(channels, _SMOOTHING_PX), scale, smallest)
 
 
 def _grow(
-    colors: Float[np.ndarray, "rows columns channel"], regions: Int64[np.ndarray, "rows columns"]
+    colors: Float[np.ndarray, "rows columns channel"], regions: Int32[np.ndarray, "rows columns"]
 ) -> tuple[Int64[np.ndarray, "proposal 4"], Float[np.ndarray, "proposal"]]:
     """Boxes and scores of the regions and of what they are joined to."""
     count = int(regions.max()) + 1
@@ -121,7 +117,7 @@ def _grow(
 
 def _borders(
     colors: Float[np.ndarray, "rows columns channel"],
-    regions: Int64[np.ndarray, "rows columns"],
+    regions: Int32[np.ndarray, "rows columns"],
     count: int,
 ) -> tuple[Float[np.ndarray, "region region"], Float[np.ndarray, "region region"]]:
     """Between each two regions: the sum of colour differences of touching pixels, their number."""
@@ -130,13 +126,13 @@ def _borders(
         here, there = (np.moveaxis(regions, axis, 0)[part] for part in (slice(-1), slice(1, None)))
         gap = np.moveaxis(np.linalg.norm(np.diff(colors, axis=axis), axis=2), axis, 0)
         apart = here != there
-        pairs = here[apart] * count + there[apart]
+        pairs = here[apart].astype(np.int64) * count + there[apart]
         contrast += np.bincount(pairs, gap[apart], count * count).reshape(count, count)
         length += np.bincount(pairs, minlength=count * count).reshape(count, count)
     return contrast + contrast.T, length + length.T
 
 
-def _boxes(regions: Int64[np.ndarray, "rows columns"], count: int) -> Int64[np.ndarray, "region 4"]:
+def _boxes(regions: Int32[np.ndarray, "rows columns"], count: int) -> Int64[np.ndarray, "region 4"]:
     rows, columns = np.indices(regions.shape)
     boxes = np.empty((count, 4), dtype=np.int64)
     for place, values in ((0, columns), (1, rows)):

@@ -21,9 +21,8 @@ Differences from the paper:
   in fc6 and fc7: there these averages are used in training too.
 - Training in two stages is left to recipes: `object_crop` and `proposal_crop` of `transforms/` make
   their samples.
-- The fully connected CRF is not part of the network: it refines scores after it, as a Refiner. In
-  the release: 10 iterations; a smoothness kernel of weight 3 and 3 pixels; an appearance kernel of
-  weight 5, 20 pixels and 3 levels of colour in 0..255.
+- The fully connected CRF is not part of the network: it refines scores after it, as the Refiner
+  `classical/dense_crf.py` with the release's setting, deconvnet.
 """
 
 from pathlib import Path

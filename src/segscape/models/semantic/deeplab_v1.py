@@ -5,10 +5,11 @@ Convolutional Nets and Fully Connected CRFs, ICLR 2015, arXiv:1412.7062.
 
 Differences from the paper:
 
-- The fully connected CRF is not part of the network: it refines scores after it, as a Refiner. In
-  the paper: 10 iterations; a smoothness kernel of weight 3 and 3 pixels; an appearance kernel of
-  weight 5 to 10, 50 to 100 pixels and 3 to 10 levels of colour in 0..255, searched on validation
-  images. The defaults of the released program: 3 and 3 pixels; 10, 60 pixels and 20 levels.
+- The fully connected CRF is not part of the network: it refines scores after it, as the Refiner
+  `classical/dense_crf.py` with the setting deeplab_v1_vgg16. In the paper: 10 iterations; a
+  smoothness kernel of weight 3 and 3 pixels; an appearance kernel of weight 5 to 10, 50 to 100
+  pixels and 3 to 10 levels of colour in 0..255, searched on validation images, as `segscape tune`
+  does. The defaults of the released program are the setting krahenbuhl_2011.
 - Logits are enlarged to the labels' size in training too; the paper shrinks the labels eight times
   (sec. 3.2), which loses thin things (DeepLabv3, arXiv:1706.05587, sec. 4.1).
 - Input: the released code feeds blue, green, red in 0..255 minus their mean; here red, green, blue

@@ -5,10 +5,11 @@ with Deep Convolutional Nets, Atrous Convolution, and Fully Connected CRFs, 2016
 
 Differences from the paper:
 
-- The fully connected CRF is not part of the network: it refines scores after it, as a Refiner. In
-  the paper: 10 iterations; a smoothness kernel of weight 3 and 3 pixels; an appearance kernel of
-  weight 3 to 6, 30 to 100 pixels and 3 to 6 levels of colour in 0..255, searched on validation
-  images. Released with ResNet-101: 3 and 1 pixel; 4, 67 pixels and 3 levels.
+- The fully connected CRF is not part of the network: it refines scores after it, as the Refiner
+  `classical/dense_crf.py`. In the paper: 10 iterations; a smoothness kernel of weight 3 and 3
+  pixels; an appearance kernel of weight 3 to 6, 30 to 100 pixels and 3 to 6 levels of colour in
+  0..255, searched on validation images, as `segscape tune` does. Released were the settings
+  deeplab_v2_resnet101 and deeplab_v2_vgg16.
 - Logits are enlarged to the labels' size in training too; the paper shrinks the labels eight times.
 - The authors freeze the residual network's batch normalisation: a recipe's freeze_batch_norm does.
 - Input: red, green, blue, normalised as for the public weights; the released code feeds blue,

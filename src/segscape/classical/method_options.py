@@ -1,0 +1,128 @@
+"""The options of a method, read from its signature and its docstring: nothing is said twice."""
+
+import difflib
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from segscape.structures import MethodError
+
+# What a person draws in each image: not an option, but an input.
+DRAWN = ("marks", "box")
+
+
+@dataclass(frozen=True)
+class MethodOption:
+    """One option of a method.
+
+    Args:
+        name: of the keyword.
+        type: its annotation.
+        default: its value when it is left out.
+        help: meaning, unit and range, from the docstring.
+    """
+
+    name: str
+    type: Any
+    default: object
+    help: str
+
+    def parse(self, text: str) -> object:
+        """Read a value as it is written on the command line; parts of a tuple are joined by `:`.
+
+        Raises:
+            MethodError: when it is of another type.
+        """
+        if text.lower() == "none" and type(None) in get_args(self.type):
+            value: object = None
+        elif get_origin(self.type) is tuple:
+            value = text.split(":")
+        elif get_origin(self.type) is Literal:
+            value = next((kind for kind in get_args(self.type) if str(kind) == text), text)
+        else:
+            value = text
+        try:
+            return TypeAdapter(self.type).validate_python(value)
+        except ValidationError as error:
+            cause = error.errors()[0]["msg"].lower()
+            raise MethodError(f"option {self.name}={text}: {cause}; {self.help}") from None
+
+
+def method_options(method: Callable[..., object]) -> tuple[MethodOption, ...]:
+    """The keyword-only options of a method, in order; what is drawn is left out."""
+    helps = argument_helps(method)
+    types = get_type_hints(method)
+    return tuple(
+        MethodOption(name, types[name], parameter.default, helps.get(name, ""))
+        for name, parameter in inspect.signature(method).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY and name not in DRAWN
+    )
+
+
+def drawn_inputs(method: Callable[..., object]) -> tuple[str, ...]:
+    """Which of `marks` and `box` a method takes."""
+    return tuple(name for name in DRAWN if name in inspect.signature(method).parameters)
+
+
+def parse_settings(method: Callable[..., object], words: list[str]) -> dict[str, object]:
+    """Read `option=value` words.
+
+    Args:
+        method: whose options they are.
+        words: hyphens in names count as underscores.
+
+    Raises:
+        MethodError: for a word without `=`, an unknown option or a value of another type.
+
+    >>> def blur(image: object, *, radius_px: float = 1.0) -> None: ...
+    >>> parse_settings(blur, ["radius-px=2.5"])
+    {'radius_px': 2.5}
+    """
+    options = {option.name: option for option in method_options(method)}
+    settings: dict[str, object] = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        name = name.strip().replace("-", "_")
+        if not equals:
+            raise MethodError(f"'{word}' is no option: write option=value")
+        if name not in options:
+            near = difflib.get_close_matches(name, options, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(options)}"
+            raise MethodError(f"unknown option '{name}': {hint}")
+        settings[name] = options[name].parse(text.strip())
+    return settings
+
+
+def argument_helps(method: Callable[..., object]) -> dict[str, str]:
+    """The sentences of a docstring's `Args:`, by argument.
+
+    >>> def blur(image: object) -> None:
+    ...     '''Blur.
+    ...
+    ...     Args:
+    ...         image: of any
+    ...             size.
+    ...     '''
+    >>> argument_helps(blur)
+    {'image': 'of any size.'}
+    """
+    section = re.search(r"^Args:\n((?:[ \t]+.*\n?|\n)*)", inspect.getdoc(method) or "", re.M)
+    helps: dict[str, str] = {}
+    name = ""
+    for line in section[1].splitlines() if section else ():
+        begins = re.match(r" {4}(\w+): (.*)", line)
+        if begins:
+            name = begins[1]
+            helps[name] = begins[2].strip()
+        elif name and line.strip():
+            helps[name] += " " + line.strip()
+    return helps
+
+
+def summary_of(method: Callable[..., object]) -> str:
+    """The docstring's text above `Args:`."""
+    return (inspect.getdoc(method) or "").partition("\nArgs:")[0].strip()

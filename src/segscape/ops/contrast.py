@@ -1,0 +1,103 @@
+"""How much neighbouring pixels differ: what a boundary between them costs.
+
+Boykov and Jolly 2001, "Interactive graph cuts for optimal boundary & region segmentation of
+objects in N-D images" (doi:10.1109/ICCV.2001.937505); the sharpness from the image itself as in
+Rother, Kolmogorov and Blake 2004, "GrabCut" (doi:10.1145/1015706.1015720).
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import no_type_check
+
+import numba
+import numpy as np
+from jaxtyping import Float32, Int64
+from numpy import ndarray
+
+from segscape.ops.max_flow import EIGHT
+
+Slices = tuple[slice, ...]
+
+
+def boundary_costs(
+    pixels: Float32[ndarray, "channel height width"],
+    *,
+    offsets: Sequence[Sequence[int]] = EIGHT,
+    sharpness: float | None = None,
+) -> Float32[ndarray, "offset height width"]:
+    """What it costs to cut between p and p + offset: exp(-sharpness |z_p - z_q|^2) / |offset|.
+
+    Args:
+        pixels: of any unit.
+        offsets: (down, right) steps to neighbours, one of each pair of opposite ones.
+        sharpness: per squared unit of the pixels, 0 or more; None for `mean_sharpness`.
+
+    Returns:
+        the costs, 0 where p + offset is outside.
+
+    >>> boundary_costs(np.array([[[0, 1, 1]]], np.float32), offsets=((0, 1),)).round(3).tolist()
+    [[[0.36800000071525574, 1.0, 0.0]]]
+    """
+    if sharpness is None:
+        sharpness = mean_sharpness(pixels, offsets=offsets)
+    costs = np.zeros((len(offsets), *pixels.shape[1:]), np.float32)
+    pairs = neighbours(pixels.shape[1:], offsets)
+    for cost, offset, (start, end) in zip(costs, offsets, pairs, strict=True):
+        difference = pixels[(slice(None), *end)] - pixels[(slice(None), *start)]
+        square = np.asarray(np.einsum("cyx,cyx->yx", difference, difference))
+        square *= np.float32(-sharpness)
+        np.exp(square, out=square)
+        np.multiply(square, np.float32(1 / np.hypot(*offset)), out=cost[start])
+    return costs
+
+
+def mean_sharpness(
+    pixels: Float32[ndarray, "channel height width"], *, offsets: Sequence[Sequence[int]] = EIGHT
+) -> float:
+    """1 / (2 x the mean of |z_p - z_q|^2 over all pairs of neighbours); 0 where all are equal.
+
+    >>> mean_sharpness(np.array([[[0, 1, 1]]], np.float32))
+    1.0
+    """
+    steps = np.array(offsets, np.int64)
+    total = _sum_of_squares(np.ascontiguousarray(pixels), steps)
+    height, width = pixels.shape[1:]
+    inside = np.maximum(np.array((height, width)) - np.abs(steps), 0)
+    return int(inside.prod(axis=1).sum()) / (2 * total) if total > 0 else 0.0
+
+
+def neighbours(
+    shape: Sequence[int], offsets: Sequence[Sequence[int]]
+) -> Iterator[tuple[Slices, Slices]]:
+    """For each offset, where pairs of neighbours start and where they end.
+
+    >>> list(neighbours((2, 3), ((1, -1),)))
+    [((slice(0, 1, None), slice(1, 3, None)), (slice(1, 2, None), slice(0, 2, None)))]
+    """
+    for offset in offsets:
+        start = tuple(
+            slice(max(0, -s), max(0, n - max(0, s))) for s, n in zip(offset, shape, strict=True)
+        )
+        end = tuple(
+            slice(max(0, s), max(0, n - max(0, -s))) for s, n in zip(offset, shape, strict=True)
+        )
+        yield start, end
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+@no_type_check
+def _sum_of_squares(
+    pixels: Float32[ndarray, "channel height width"], steps: Int64[ndarray, "offset 2"]
+) -> float:
+    """Sum of |z_p - z_q|^2 over all pairs of neighbours, by rows, so that rounding stays small."""
+    channels, height, width = pixels.shape
+    total = 0.0
+    for step in range(steps.shape[0]):
+        down, right = steps[step, 0], steps[step, 1]
+        for y in range(max(0, -down), min(height, height - down)):
+            for c in range(channels):
+                row = np.float32(0)
+                for x in range(max(0, -right), min(width, width - right)):
+                    difference = pixels[c, y + down, x + right] - pixels[c, y, x]
+                    row += difference * difference
+                total += row
+    return total
