@@ -44,9 +44,8 @@ def boundary_costs(
     for k, (start, end) in enumerate(pairs):
         difference = pixels[(slice(None), *end)] - pixels[(slice(None), *start)]
         square = np.einsum("cyx,cyx->yx", difference, difference)
-        square *= np.float32(-sharpness)
-        np.exp(square, out=square)
-        costs[k][start] = square * np.float32(1 / np.hypot(*offsets[k]))
+        costs[k][start] = np.exp(np.float32(-sharpness) * square)
+        costs[k] *= np.float32(1 / np.hypot(*offsets[k]))
     return costs
 
 
