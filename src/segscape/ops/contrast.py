@@ -43,7 +43,7 @@ def boundary_costs(
     pairs = neighbours(pixels.shape[1:], offsets)
     for k, (start, end) in enumerate(pairs):
         difference = pixels[(slice(None), *end)] - pixels[(slice(None), *start)]
-        square = np.einsum("cyx,cyx->yx", difference, difference)
+        square = np.square(difference).sum(axis=0)
         costs[k][start] = np.exp(np.float32(-sharpness) * square)
         costs[k] *= np.float32(1 / np.hypot(*offsets[k]))
     return costs
