@@ -100,7 +100,7 @@ def _edited_and_solved(kind: str) -> Comparison:
 
 def bytes_per_node() -> float:
     """What holding and solving a cut takes beyond its arguments, at the peak, per pixel."""
-    size = 2000
+    size = 1000
     arguments = (
         "import numpy as np; from segscape.ops.max_flow import GridCut; "
         "small = np.ones((4, 4), np.float32); GridCut(small, small, np.ones((4, 4, 4), np.float32))"

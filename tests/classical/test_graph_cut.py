@@ -1,4 +1,5 @@
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -155,5 +156,6 @@ def test_sigma_and_weight_say_what_counts():
 )
 def test_what_is_refused(change, message):
     image, marks = two_halves()
+    parts: dict[str, Any] = {"image": image, "marks": marks, **change}
     with pytest.raises(MethodError, match=message):
-        graph_cut(**{"image": image, "marks": marks, **change})
+        graph_cut(**parts)

@@ -1,4 +1,5 @@
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -98,7 +99,7 @@ def test_flow_is_the_cuts_value_and_warm_is_cold(seed, height, width):
 
 
 def test_floats_of_any_scale():
-    source, sink, edges, reverse = (c * 0.1 for c in random_cut(1, (9, 9), EIGHT))
+    source, sink, edges, reverse = [c * 0.1 for c in random_cut(1, (9, 9), EIGHT)]
     source[0, 0] = 1e9
     cut = GridCut(source, sink, edges, reverse)
     flow = cut.solve()
@@ -126,9 +127,11 @@ def test_heights_that_run_out_start_again(monkeypatch):
     flow = GridCut(*capacities, offsets=FOUR).solve()
     levels = iter((1, 2, 3))
     run = max_flow._run_downhill
-    monkeypatch.setattr(
-        max_flow, "_run_downhill", lambda *parts: run(*parts[:2], next(levels, parts[2]))
-    )
+
+    def stopped_early(graph, forest, most_levels):
+        return run(graph, forest, next(levels, most_levels))
+
+    monkeypatch.setattr(max_flow, "_run_downhill", stopped_early)
     assert GridCut(*capacities, offsets=FOUR).solve() == flow
 
 
@@ -181,7 +184,7 @@ def test_a_graph_with_loops_doubles_and_no_edges():
     ],
 )
 def test_what_is_refused(change, message):
-    parts = {
+    parts: dict[str, Any] = {
         "source": np.ones((2, 3)),
         "sink": np.ones((2, 3)),
         "edges": np.ones((4, 2, 3)),
@@ -192,7 +195,7 @@ def test_what_is_refused(change, message):
 
 
 def test_what_edits_and_graphs_refuse():
-    cut = GridCut(*(np.ones((1, 2), int),) * 2, np.ones((4, 1, 2), int))
+    cut = GridCut(np.ones((1, 2), int), np.ones((1, 2), int), np.ones((4, 1, 2), int))
     with pytest.raises(ValueError, match="for a cut of integers: round it"):
         cut.add_terminals(np.ones((1, 2)), np.ones((1, 2)))
     with pytest.raises(ValueError, match=r"expected .1, 2."):
