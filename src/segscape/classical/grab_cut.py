@@ -16,7 +16,8 @@ every iteration, and the loop ends when it no longer falls; any number of channe
 cuts are kept from iteration to iteration, since only the terminals change; nothing is global.
 
 Per iteration: pixels x components x channels^2 for the costs, and a minimum cut that starts from
-the last one's flow. Memory: about 110 bytes per pixel of the window around what is not known.
+the last one's flow. Memory: 60 bytes a pixel and 8 a channel, and 110 for each pixel of the window
+around what is not known.
 """
 
 from dataclasses import dataclass
@@ -190,7 +191,8 @@ class _Search:
         self.mixtures = mixtures
         self.boundary = boundary_costs(pixels)
         self.boundary *= np.float32(gamma)
-        self.cut = BandCut(known, self.boundary)
+        self.window = window_of(known)
+        self.cut = BandCut(known[self.window], self.boundary[(slice(None), *self.window)])
         self._evaluate()
 
     def run(self, iterations: int, tolerance: float) -> tuple[list[float], bool]:
@@ -202,7 +204,9 @@ class _Search:
             self.mixtures = _learned(self.pixels, self.label, self.nearest, self.mixtures)
             self._evaluate()
             difference = self.costs[BACKGROUND] - self.costs[OBJECT]
-            self.label = self.cut.labels(difference.reshape(self.known.shape))
+            difference = difference.reshape(self.known.shape)[self.window]
+            self.label = self.known.copy()
+            self.label[self.window] = self.cut.labels(difference)
             energy = self._energy()
             # Capacities are rounded: a fall smaller than that may come out as a rise.
             if energies and energy > energies[-1]:
@@ -365,7 +369,7 @@ def _start(
 def _check_memory(known: UInt8[ndarray, "height width"], channels: int, factor: int) -> None:
     rows, columns = window_of(known)
     window = (rows.stop - rows.start) * (columns.stop - columns.start)
-    need = 8.0 * channels * known.size + 110.0 * window if factor == 1 else 2.0 * known.size
+    need = (8.0 * channels + 60) * known.size + 110.0 * window if factor == 1 else 8.0 * known.size
     cure = "set coarse_to_fine=None" if factor == 1 else "shrink the image"
     refuse_beyond_memory(need, "grab_cut", f"{cure} or draw a smaller box")
 

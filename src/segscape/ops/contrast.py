@@ -41,12 +41,11 @@ def boundary_costs(
         sharpness = mean_sharpness(pixels, offsets=offsets)
     costs = np.zeros((len(offsets), *pixels.shape[1:]), np.float32)
     pairs = neighbours(pixels.shape[1:], offsets)
-    for cost, offset, (start, end) in zip(costs, offsets, pairs, strict=True):
+    for k, (start, end) in enumerate(pairs):
         difference = pixels[(slice(None), *end)] - pixels[(slice(None), *start)]
-        square = np.asarray(np.einsum("cyx,cyx->yx", difference, difference))
-        square *= np.float32(-sharpness)
-        np.exp(square, out=square)
-        np.multiply(square, np.float32(1 / np.hypot(*offset)), out=cost[start])
+        square = np.square(difference).sum(axis=0)
+        costs[k][start] = np.exp(np.float32(-sharpness) * square)
+        costs[k] *= np.float32(1 / np.hypot(*offsets[k]))
     return costs
 
 
