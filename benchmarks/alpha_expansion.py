@@ -62,7 +62,7 @@ def run() -> list[Comparison]:
                     ours,
                     peer,
                     name=f"alpha-expansion, {name}, smoothness {smoothness}",
-                    rounds=5,
+                    rounds=3,
                     check=no_higher,
                 )
             )

@@ -25,7 +25,7 @@ are returned. The same energy where both can be used, and the same labels up to 
 
 Complexity: a move is linear in the nodes and edges but for the cut, whose worst case is polynomial
 and which is near linear on images; a cycle of expansions has k moves, one of swaps k (k - 1) / 2.
-About 100 bytes a pixel with 4 neighbours, 180 with 8, and 4 for each label.
+About 150 bytes a pixel with 4 neighbours, 230 with 8, and 4 more for each label.
 """
 
 import warnings
@@ -275,7 +275,7 @@ def refuse_large_energy(labels: int, nodes: int, arcs: int) -> None:
     """
     cure = "label superpixels by LabelEnergy.on_graph, or shrink the image"
     refuse_beyond_memory(
-        nodes * (8.0 * labels + 60) + 24.0 * arcs, "a labelling by alpha-expansion or swaps", cure
+        nodes * (8.0 * labels + 75) + 24.0 * arcs, "a labelling by alpha-expansion or swaps", cure
     )
     if arcs >= 2**31:
         raise MethodError(f"LabelEnergy got {arcs:,} arcs, expected less than 2^31: {cure}")
