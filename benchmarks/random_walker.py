@@ -2,7 +2,8 @@
 
 scikit-image's weights divide by ten standard deviations where the paper divides by the largest
 difference: its beta is chosen so that both have the same weights. Its own tolerance of 1e-3 is kept
-as it is what its users get (its cg_mg needs pyamg, and is left out); our answer is held against one of a far stricter tolerance.
+as it is what its users get; our answer is held against one of a far stricter tolerance. Its cg_mg
+needs pyamg and is left out.
 """
 
 import numpy as np
