@@ -215,13 +215,19 @@ def _part(
     parents = np.empty(areas.max(), np.int32)
     branches = np.empty(areas.max(), np.int32)
     for fresh in range(areas.size, count):
-        piece = sizes.argmax()
+        piece = 0
+        for other in range(fresh):
+            if sizes[other] > sizes[piece]:
+                piece = other
         size = sizes[piece]
         _grow_tree(pieces, piece, roots[piece], places, parents)
-        branches[:size] = 1
+        for i in range(size):
+            branches[i] = 1
+        cut = size - 1
         for i in range(size - 1, 0, -1):
             branches[parents[i]] += branches[i]
-        cut = 1 + np.abs(2 * branches[1:size] - size).argmin()
+            if abs(2 * branches[i] - size) <= abs(2 * branches[cut] - size):
+                cut = i
         inside = branches
         for i in range(size):
             inside[i] = i == cut or (i > cut and inside[parents[i]] == 1)
