@@ -44,7 +44,8 @@ def photograph(height: int = 321, width: int = 481) -> Tensor:
 def sparse(affinity: StencilAffinity) -> scipy.sparse.csr_array:
     """The stencil as a matrix, which is what scikit-learn takes."""
     height, width = affinity.own.shape
-    place = np.arange(height * width).reshape(height, width)
+    # scikit-learn takes indices of 32 bits only.
+    place = np.arange(height * width, dtype=np.int32).reshape(height, width)
     rows, columns, values = [place.ravel()], [place.ravel()], [affinity.own.ravel() / 2]
     for plane, (dy, dx) in zip(affinity.weights, affinity.steps, strict=True):
         here = np.s_[: height - dy, max(0, -dx) : min(width, width - dx)]
@@ -124,9 +125,10 @@ def pixel_graphs() -> Comparison:
 
     def theirs() -> ndarray:
         # Its k-means is not repeatable to the bit; of its three ways this one is.
-        return spectral_clustering(
+        labels = spectral_clustering(
             matrix, n_clusters=8, assign_labels="cluster_qr", random_state=0
-        ).astype(np.int64)
+        )
+        return np.asarray(labels, np.int64)
 
     def no_higher(mine: ndarray, their: ndarray) -> bool:
         values = ncut_value(matrix, mine), ncut_value(matrix, their)

@@ -199,7 +199,8 @@ def _textons(
     )
     chosen = responses[some]
     distinct = len(np.unique(chosen.round(6), axis=0))
-    found = KMeans(min(_TEXTONS, distinct), n_init=1, max_iter=20, random_state=seed).fit(chosen)
+    start = KMeans(min(_TEXTONS, distinct), max_iter=20, random_state=seed)
+    found = start.set_params(n_init=1).fit(chosen)
     centers = found.cluster_centers_.astype(np.float32)
     nearest = ((centers**2).sum(1) - 2 * responses @ centers.T).argmin(1)
     return torch.from_numpy(nearest.astype(np.uint8).reshape(lab.shape[1:]))

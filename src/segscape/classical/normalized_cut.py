@@ -163,7 +163,7 @@ def normalized_cut(
     count = eigenvectors or (min(16, pixels) if by_superpixels else regions)
     lab = _pixels(image, graph, count)
     odds, affinity, spectrum = _solved(lab, graph, count, tolerance, seed)
-    if not by_superpixels:
+    if assignment != "merging" and cut != "recursive":
         return _assigned_pixels(spectrum, assignment, regions, seed)
     joint = _LOCAL * odds + _SPECTRAL * spectral_contours(spectrum) + _CONSTANT
     basins = _superpixels(joint.max(0).values.sigmoid(), max(superpixels, 2 * regions), regions)
@@ -394,8 +394,8 @@ def _boundaries(
     basins: Int64[np.ndarray, "height width"], values: Float32[np.ndarray, "height width"]
 ) -> tuple[Int64[np.ndarray, "edge 2"], Float64[np.ndarray, "edge"], Float64[np.ndarray, "edge"]]:
     """Pairs of basins that touch, the strength along their boundary summed, and its length."""
-    pairs: list[Int64[np.ndarray, side]] = []
-    strengths: list[Float32[np.ndarray, side]] = []
+    pairs: list[Int64[np.ndarray, " side"]] = []
+    strengths: list[Float32[np.ndarray, " side"]] = []
     count = int(basins.max()) + 1
     for one, other in (
         (np.s_[:-1, :], np.s_[1:, :]),

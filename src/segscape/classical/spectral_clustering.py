@@ -171,8 +171,8 @@ def assigned(
     chosen = rows
     if len(rows) > _KMEANS_POINTS:
         chosen = rows[np.random.default_rng(seed).choice(len(rows), _KMEANS_POINTS, replace=False)]
-    found = KMeans(clusters, n_init=4, random_state=seed).fit(chosen)
-    return found.predict(rows).astype(np.int64)
+    found = KMeans(clusters, random_state=seed).set_params(n_init=4).fit(chosen)
+    return np.asarray(found.predict(rows), np.int64)
 
 
 def discretized(
@@ -291,7 +291,7 @@ def _checked_degrees(affinity: Matrix) -> Float64[np.ndarray, "node"]:
     values = np.asarray(values)
     if not np.isfinite(values).all() or (values < 0).any():
         raise MethodError("the graph has weights that are negative or not finite: expected 0 to 1")
-    if np.abs(affinity - affinity.T).max() > 1e-9 * max(values.max(initial=0), 1e-300):
+    if abs(affinity - affinity.T).max() > 1e-9 * max(values.max(initial=0), 1e-300):
         raise MethodError("the graph is not symmetric: give A or the larger of A and its transpose")
     degrees = np.asarray(affinity.sum(1)).ravel()
     if (degrees <= 0).any():

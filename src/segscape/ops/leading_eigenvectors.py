@@ -136,7 +136,8 @@ def _filtered(
 ) -> _Block:
     """Filter and turn the vectors in turns until the wanted ones are solved."""
     lowest = _lowest(scaled)
-    for round_ in range(_MOST_ROUNDS):
+    rounds = 0
+    while True:
         product = scaled.times(z)
         mu, turn = _ritz(z, product)
         z = _turned(turn, z)
@@ -144,10 +145,10 @@ def _filtered(
         error = product - mu.astype(np.float32)[:, None, None] * z
         residuals = np.sqrt(np.einsum("vyx,vyx->v", error, error)).astype(np.float64)
         del error
-        if residuals[:count].max() <= tolerance or round_ == _MOST_ROUNDS - 1:
-            break
+        rounds += 1
+        if residuals[:count].max() <= tolerance or rounds == _MOST_ROUNDS:
+            return _Block(z, mu, residuals)
         z = _chebyshev(scaled, z, product, lowest, float(mu[-1]))
-    return _Block(z, mu, residuals)
 
 
 def _turned(

@@ -49,7 +49,7 @@ def oriented_gradient(
     >>> codes[:, 4:] = 1
     >>> across = oriented_gradient(codes, torch.eye(2), radius_px=3, orientations=2)[1]
     >>> (100 * across[4]).int().tolist()
-    [0, 4, 27, 65, 65, 27, 4, 0]
+    [0, 3, 27, 64, 64, 27, 3, 0]
     """
     if radius_px < 1 or orientations < 1:
         raise ValueError(
