@@ -546,7 +546,7 @@ def _refuse(
     tolerance: float,
     negligible: float,
 ) -> None:
-    if unary.ndim != 3 or unary.numel() == 0 or not bool(torch.isfinite(unary).all()):
+    if unary.ndim != 3 or unary.numel() == 0 or not _is_finite(unary):
         raise MethodError(
             f"mean_field got costs of shape {tuple(unary.shape)}, expected finite ones of "
             "category x height x width: fill nan and infinite costs, as by torch.nan_to_num"
@@ -566,6 +566,11 @@ def _refuse(
         )
     for kernel in kernels:
         _refuse_kernel(kernel, unary)
+
+
+def _is_finite(values: Float[Tensor, "category _ _"]) -> bool:
+    """By the smallest and largest value, which are nan if any is: a quarter of the time."""
+    return all(bool(torch.isfinite(end)) for end in torch.aminmax(values))
 
 
 def _refuse_kernel(
