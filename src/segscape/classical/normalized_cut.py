@@ -56,6 +56,9 @@ Assignment = Literal["merging", "k-means", "discretization", "cluster-qr"]
 _LOCAL, _SPECTRAL, _CONSTANT = 0.9, 0.4, -0.25
 # The probabilities of the joint contour are spread wider, and so is its bandwidth.
 _JOINT_SPREAD = 2.0
+# Not 1, as w_ii of the formula: a pixel on a contour would be a group of its own almost for free.
+# Not 0 (Ng et al.), so that each has a degree.
+_OWN_WEIGHT = 1e-4
 # A dense solver takes seconds for as many nodes.
 _MOST_NODES = 4000
 _METHOD = "normalized_cut"
@@ -226,6 +229,7 @@ def image_affinity(
         contour,
         radius_px=graph.radius_px,
         spatial_bandwidth_px=graph.spatial_bandwidth_px or float("inf"),
+        own_weight=_OWN_WEIGHT,
     )
 
 

@@ -99,6 +99,7 @@ def pixel_affinity(
     *,
     radius_px: float = 5.0,
     spatial_bandwidth_px: float = float("inf"),
+    own_weight: float = 1.0,
 ) -> StencilAffinity:
     """Weigh the edges between near pixels: w = exp(-|F_i - F_j|^2 - |X_i - X_j|^2 / s^2 - max C).
 
@@ -109,6 +110,7 @@ def pixel_affinity(
             two pixels, both ends included.
         radius_px: how far apart two pixels that are joined may be, in pixels, 1 or more.
         spatial_bandwidth_px: s, in pixels, above 0; infinite to leave distance out.
+        own_weight: of each pixel with itself, 0 or more.
 
     Raises:
         ValueError: for a radius below 1 or a bandwidth that is not above 0.
@@ -129,7 +131,7 @@ def pixel_affinity(
     weights = np.zeros((len(steps), *contour.shape), np.float32)
     last = np.ascontiguousarray(np.moveaxis(features, 0, -1))
     _weigh(last, np.ascontiguousarray(contour), steps, near, lines, ends, weights)
-    return StencilAffinity(steps, weights, np.ones(contour.shape, np.float32))
+    return StencilAffinity(steps, weights, np.full(contour.shape, own_weight, np.float32))
 
 
 def _lines(

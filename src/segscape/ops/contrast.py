@@ -45,7 +45,7 @@ def boundary_costs(
         difference = pixels[(slice(None), *end)] - pixels[(slice(None), *start)]
         square = np.square(difference).sum(axis=0)
         costs[k][start] = np.exp(np.float32(-sharpness) * square)
-        costs[k] *= np.float32(1 / np.hypot(*offsets[k]))
+        costs[k] *= np.float32(1 / np.linalg.norm(offsets[k]))
     return costs
 
 
