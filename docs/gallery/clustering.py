@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from jaxtyping import Float, Integer, UInt8
 from PIL import Image, ImageDraw
-from segscape.classical.spectral_clustering import spectral_clustering
 from skimage.data import coffee
 from sklearn.datasets import make_blobs, make_circles, make_moons
 from torch import Tensor
@@ -24,6 +23,7 @@ from segscape.classical.k_means import (
     k_means_points,
 )
 from segscape.classical.mean_shift import mean_shift_points
+from segscape.classical.spectral_clustering import spectral_clustering
 from segscape.io.image_files import write_image
 from segscape.ops.color import rgb_to_luv
 from segscape.ops.resize import resize_image

@@ -1,4 +1,5 @@
 import itertools
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from segscape.ops.max_flow import GridCut
 from segscape.structures import MethodError, SegscapeWarning
 
 
-def random_grid(seed, *, labels=3, height=2, width=3, neighbors=8, costs=None):
+def random_grid(seed, *, labels=3, height=2, width=3, neighbors: Literal[4, 8] = 8, costs=None):
     generator = torch.Generator().manual_seed(seed)
     offsets = GRID_OFFSETS[neighbors]
     unary = torch.randint(0, 10, (labels, height, width), generator=generator).float()
@@ -46,7 +47,7 @@ def least_energy(unary, weights, costs, neighbors=8):
     labels, height, width = unary.shape
     every = torch.cartesian_prod(*[torch.arange(labels)] * (height * width))
     ids = np.arange(height * width).reshape(height, width)
-    total = sum(unary.flatten(1)[every[:, p], p] for p in range(height * width))
+    total = torch.stack([unary.flatten(1)[every[:, p], p] for p in range(height * width)]).sum(0)
     for k, (dy, dx) in enumerate(GRID_OFFSETS[neighbors]):
         for y, x in np.ndindex(height, width):
             if 0 <= y + dy < height and 0 <= x + dx < width:

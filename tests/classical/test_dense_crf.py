@@ -1,4 +1,5 @@
 from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -220,7 +221,11 @@ def test_divergence_falls():
 def test_without_kernels_or_iterations_the_scores_come_back():
     scores = scores_of(3).clamp(min=1e-4)
     scores = scores / scores.sum(0)
-    for options in ({"iterations": 0}, {"smoothness_weight": 0.0, "appearance_weight": 0.0}):
+    idle: list[dict[str, Any]] = [
+        {"iterations": 0},
+        {"smoothness_weight": 0.0, "appearance_weight": 0.0},
+    ]
+    for options in idle:
         found = dense_crf(picture(), scores, **options)
         assert torch.allclose(found.scores, scores, atol=1e-5)
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -205,8 +207,9 @@ def test_the_spectrum_of_an_image_for_pictures():
     ],
 )
 def test_options_out_of_range_are_refused(options, said):
+    given: dict[str, Any] = {"regions": 2, **options}
     with pytest.raises(MethodError, match=said):
-        normalized_cut(four_colors(10, 10), **{"regions": 2, **options})
+        normalized_cut(four_colors(10, 10), **given)
 
 
 def test_nan_is_refused():

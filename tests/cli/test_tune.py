@@ -54,6 +54,7 @@ def test_what_is_found_can_be_given_back(made, capsys):
     assert found["images"] == ["0"]
     best = max(found["trials"], key=lambda trial: trial["miou"])
     crf = refiner_of("crf", [line.removeprefix("--refine crf --refine-options ")])
+    assert crf is not None
     assert asdict(crf) == {name: value for name, value in best.items() if name != "miou"}
     judged = ["--data", f"folder:{made / 'data'}", "--device", "cpu", "--report", made / "r.html"]
     assert run("evaluate", made / "run", *judged, *line.split(" "), "--json", made / "e.json") == 0

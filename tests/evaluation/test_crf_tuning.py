@@ -66,8 +66,8 @@ def test_the_ranges_are_those_of_the_paper():
 
 
 def test_every_and_limit_choose_images():
-    options = {"ranges": {"appearance_px": (5.0,)}}
-    found = tune_crf(Counting(5), dataset(5), every=2, limit=2, **options)
+    one = {"appearance_px": (5.0,)}
+    found = tune_crf(Counting(5), dataset(5), every=2, limit=2, ranges=one)
     assert found.keys == ("image 0", "image 2")
 
 

@@ -28,6 +28,7 @@ def test_a_png_is_taken_as_it_is(tmp_path):
     ids[3, 4], ids[7, 7] = 0, 3
     Image.fromarray(ids).save(tmp_path / "a.png")
     found = read_marks(tmp_path / "a.png", SIZE)
+    assert found.marks is not None
     assert torch.equal(found.marks, torch.from_numpy(ids))
     assert found.boxes == ()
     with pytest.raises(MaskFileError, match="the marks are 10 x 12 but the image 9 x 12 pixels"):
@@ -43,6 +44,7 @@ def test_json_holds_strokes_and_boxes(written):
     stroke = {"points": [[1.5, 2.5], [6.5, 2.5]], "width": 1, "label": 2}
     found = read_marks(written({"strokes": [stroke], "boxes": [[0, 1, 12, 10]]}), SIZE)
     assert found.boxes == ((0, 1, 12, 10),)
+    assert found.marks is not None
     assert found.marks.dtype == torch.uint8
     assert found.marks[2].tolist() == [255, 2, 2, 2, 2, 2, 2, 255, 255, 255, 255, 255]
     assert (found.marks != 255).sum() == 6

@@ -21,7 +21,7 @@ def _blobs(seed: int, side: int = 14, regions: int = 5) -> Partition:
     """Regions of the nearest of some random points."""
     random = np.random.default_rng(seed)
     points = random.random((regions, 2)) * side
-    grid = np.stack(np.mgrid[:side, :side], -1)
+    grid = np.moveaxis(np.indices((side, side)), 0, -1)
     nearest = ((grid[:, :, None] - points) ** 2).sum(-1).argmin(-1)
     return Partition.from_ids(torch.from_numpy(nearest))
 

@@ -14,7 +14,8 @@ def test_filters_as_brute_force_does(bandwidth, size):
     apart = ((place[:, None] - place) ** 2).sum(-1)
     expected = np.exp(-apart / (2 * bandwidth**2)) @ values
     taps = gaussian_taps(bandwidth)
-    ones = [np.ones(length, np.float32) for length in (height, width, height, width)]
+    rows, columns = np.ones(height, np.float32), np.ones(width, np.float32)
+    ones = rows, columns, rows, columns
     found = np.zeros_like(values)
     filter_rows(values.reshape(height, -1), taps, *ones, found[: 2 * width], 0)
     filter_rows(values.reshape(height, -1), taps, *ones, found[2 * width :], 2)

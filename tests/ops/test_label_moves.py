@@ -36,8 +36,8 @@ def test_a_move_is_the_best_of_all_its_choices(seed, kind):
     unary, arcs, costs, labels = random_energy(seed)
     space = move_space(unary, arcs, costs, labels)
     before = labelling_energy(unary, arcs, costs, labels)
-    gain = move(space, *kind, 1, -1)
-    best = min(labelling_energy(unary, arcs, costs, c) for c in choices(labels, *kind))
+    gain = move(space, kind[0], kind[1], 1, -1)
+    best = min(labelling_energy(unary, arcs, costs, c) for c in choices(labels, kind[0], kind[1]))
     assert labelling_energy(unary, arcs, costs, space.labels) == pytest.approx(best)
     assert before + gain == pytest.approx(best)
 

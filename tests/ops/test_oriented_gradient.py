@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,5 +59,6 @@ def test_an_edge_is_strongest_along_itself():
 )
 def test_bad_options_are_refused(options, said):
     codes = torch.tensor([[0, 1]], dtype=torch.uint8)
+    given: dict[str, Any] = {"weights": torch.eye(2), **options}
     with pytest.raises(ValueError, match=said):
-        oriented_gradient(codes, **{"weights": torch.eye(2), **options})
+        oriented_gradient(codes, **given)

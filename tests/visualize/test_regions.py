@@ -30,7 +30,7 @@ def test_a_line_runs_before_each_border_and_a_shade_behind_it():
 def test_each_region_gets_its_mean():
     picture = mean_colors(IMAGE, REGIONS)
     for region in range(3):
-        inside = region == REGIONS
+        inside = torch.eq(REGIONS, region)
         mean = IMAGE[:, inside].float().mean(1).round().to(torch.uint8)
         assert torch.equal(picture[:, inside], mean[:, None].expand(-1, int(inside.sum())))
     one = torch.zeros(1, 1, dtype=torch.int64)

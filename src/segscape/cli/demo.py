@@ -26,7 +26,7 @@ def demo(
     # The doctor stays away: what is drawn by code is right, and examining it takes half a minute.
     train("demo", out=out, resume=out.exists(), check=False)
     console.rule("2  evaluate")
-    evaluate(out)
+    evaluate([str(out)])
     console.rule("3  predict")
     recipe = read_recipe(out)
     scenes = open_dataset(recipe.data.val or recipe.data.train, split="test")
