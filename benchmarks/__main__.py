@@ -14,6 +14,14 @@ MODULES = (
     "network_speed",
     "network_memory",
     "sliding_window",
+    "max_flow",
+    "grab_cut",
+    "alpha_expansion",
+    "dense_crf",
+    "mean_shift",
+    "superpixels",
+    "random_walker",
+    "normalized_cut",
     "camvid",
 )
 
