@@ -93,7 +93,7 @@ class PermutohedralLattice:
     >>> points = torch.tensor([[0.0, 0.1, 9.0]])
     >>> lattice = PermutohedralLattice.of(points)
     >>> [round(float(x), 1) for x in lattice.filter(torch.ones(3, 1)).flatten()]
-    [2.0, 2.0, 1.0]
+    [1.6, 1.6, 0.8]
     """
 
     rows: Int32[np.ndarray, "point corner"]

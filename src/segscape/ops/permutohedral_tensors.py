@@ -26,7 +26,7 @@ class TensorLattice:
 
     >>> lattice = TensorLattice.of(torch.tensor([[0.0, 0.1, 9.0]]))
     >>> [round(float(x), 1) for x in lattice.filter(torch.ones(3, 1)).flatten()]
-    [2.0, 2.0, 1.0]
+    [1.6, 1.6, 0.8]
     """
 
     rows: Int64[Tensor, "point corner"]

@@ -17,8 +17,6 @@ import torch
 from jaxtyping import Float, Int32, Int64, UInt8
 from torch import Tensor
 
-from segscape.ops.gaussian import gaussian_smoothed
-from segscape.ops.graph_regions import graph_regions
 
 SCALES = (100.0, 200.0, 400.0)
 # Regions are found in an image shrunk to this longer side, which is about Pascal VOC's.
@@ -85,6 +83,10 @@ def _regions(
 ) -> Int32[np.ndarray, "rows columns"]:
     smallest = max(int(_SMALLEST_SHARE * colors[..., 0].size), 1)
     channels = np.ascontiguousarray(255 * colors.transpose(2, 0, 1), dtype=np.float32)
+    # Here, because naming the transforms should not wait for numba.
+    from segscape.ops.gaussian import gaussian_smoothed
+    from segscape.ops.graph_regions import graph_regions
+
     return graph_regions(gaussian_smoothed(channels, _SMOOTHING_PX), scale, smallest)
 
 
