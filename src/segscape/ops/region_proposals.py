@@ -17,7 +17,6 @@ import torch
 from jaxtyping import Float, Int32, Int64, UInt8
 from torch import Tensor
 
-
 SCALES = (100.0, 200.0, 400.0)
 # Regions are found in an image shrunk to this longer side, which is about Pascal VOC's.
 _LONGER_SIDE_PX = 500
