@@ -114,6 +114,10 @@ def test_two_sweeps_make_all_combinations(root, tmp_path):
             "both swept and fixed",
         ),
         (["--method", "slic", "--data", "{root}", "--tile", "3", "4"], "belongs to runs"),
+        (
+            ["--method", "slic", "--data", "{root}", "--refine-options", "tolerance=1"],
+            "--refine-options: belongs to runs",
+        ),
         (["--sweep", "a=1", "run"], "belongs to methods"),
         (["a", "b"], "name one run folder"),
         ([], "name one run folder"),

@@ -12,7 +12,7 @@ from segscape.cli.refiners import RefineOption, RefineOptionsOption, refiner_of
 # Options that only the judging of runs knows.
 _OF_RUNS = (
     *("report", "classes", "ignore", "flips", "turns", "scales", "tile", "proposals", "others"),
-    *("rule", "device", "precision", "boundary", "cells", "examples"),
+    *("rule", "refine", "refine_options", "device", "precision", "boundary", "cells", "examples"),
 )
 
 
@@ -193,4 +193,4 @@ def _refuse_foreign(given: dict[str, object], names: tuple[str, ...], why: str) 
     defaults = inspect.signature(evaluate).parameters
     for name in names:
         if given[name] != defaults[name].default:
-            raise typer.BadParameter(why, param_hint=f"--{name}")
+            raise typer.BadParameter(why, param_hint=f"--{name.replace('_', '-')}")

@@ -120,7 +120,7 @@ def _command(name: str, entry: MethodEntry) -> Callable[..., None]:
         )
 
     command.__doc__ = escape(f"{summary_of(method)}\n\n{entry.paper}")
-    command.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
+    command.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess] - as PEP 362
     command.__annotations__ = {each.name: each.annotation for each in parameters}
     return command
 
