@@ -1,7 +1,13 @@
 import pytest
 import torch
 
-from segscape.classical.pixels import lab_pixels, luv_pixels, refuse_beyond_memory, unit_pixels
+from segscape.classical.pixels import (
+    float_pixels,
+    lab_pixels,
+    luv_pixels,
+    refuse_beyond_memory,
+    unit_pixels,
+)
 from segscape.structures import MethodError
 
 
@@ -14,9 +20,29 @@ def test_integers_are_brought_to_one_by_their_full_scale(dtype, full):
     assert unit_pixels(image, "m").flatten().tolist() == [0, 1]
 
 
-def test_floats_are_taken_as_they_are():
+def test_floats_of_any_range_are_taken_as_they_are():
     image = torch.tensor([-3.0, 7.5], dtype=torch.float64).view(1, 1, 2)
-    assert unit_pixels(image, "m").flatten().tolist() == [-3, 7.5]
+    assert float_pixels(image, "m").flatten().tolist() == [-3, 7.5]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("bring", [unit_pixels, luv_pixels, lab_pixels])
+def test_a_picture_of_another_unit_is_refused_with_the_cure(channels, bring):
+    with pytest.raises(MethodError, match=r"of 0 to 255, expected 0 to 1: divide"):
+        bring(torch.tensor([0.0, 255.0]).repeat(channels, 1, 1), "m")
+
+
+def test_overshoot_is_no_other_unit_and_features_have_any():
+    overshoot = torch.tensor([-0.1, 1.2]).view(1, 1, 2)
+    assert unit_pixels(overshoot, "m").equal(overshoot)
+    features = torch.tensor([-30.0, 255.0]).repeat(2, 1, 1)
+    assert unit_pixels(features, "m").equal(features)
+
+
+def test_an_image_beyond_memory_is_refused_before_anything_is_made():
+    image = torch.zeros(1, 1, 1, dtype=torch.uint8).expand(3, 900_000, 900_000)
+    with pytest.raises(MethodError, match=r"would need about .* GB"):
+        float_pixels(image, "m")
 
 
 @pytest.mark.parametrize("shape", [(0, 4, 4), (3, 0, 4)])

@@ -25,7 +25,13 @@ from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.metrics import silhouette_score
 from torch import Tensor
 
-from segscape.classical.pixels import lab_pixels, luv_pixels, refuse_beyond_memory, unit_pixels
+from segscape.classical.pixels import (
+    float_pixels,
+    lab_pixels,
+    luv_pixels,
+    refuse_beyond_memory,
+    unit_pixels,
+)
 from segscape.structures import MethodError, Partition
 
 # Place is measured so that the longer side of the image is as long as from black to white in L*.
@@ -143,7 +149,7 @@ def k_means_features(
     """
     _refuse_large(features)
     return _cluster_map(
-        unit_pixels(features, "k-means"),
+        float_pixels(features, "k-means"),
         clusters,
         restarts,
         mini_batch_from_pixels,

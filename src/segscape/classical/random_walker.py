@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float32, Shaped, UInt8
 from torch import Tensor
 
-from segscape.classical.pixels import refuse_beyond_memory, unit_pixels
+from segscape.classical.pixels import float_pixels, refuse_beyond_memory
 from segscape.ops.random_walk import NOT_MARKED, first_met
 from segscape.structures import MethodError, Partition
 
@@ -71,10 +71,10 @@ def random_walker(
             f"random_walker got beta={beta} and tolerance={tolerance}, "
             "expected 0 or more, and a number between 0 and 1"
         )
+    pixels = float_pixels(image, "random_walker")
     labels = _labels(marks, image)
     need = (8.0 * image.shape[0] + 200 + 28 * labels) * marks.numel()
     refuse_beyond_memory(need, "random_walker", "shrink the image, or cut out what matters")
-    pixels = unit_pixels(image, "random_walker")
     chances = first_met(pixels.numpy(), marks.cpu().numpy(), beta=beta, tolerance=tolerance)
     probabilities = torch.from_numpy(chances)
     return RandomWalk(Partition(_likeliest(probabilities, marks.cpu())), probabilities)
