@@ -31,7 +31,7 @@ def etps(
     *,
     superpixels: int = 1000,
     compactness: float = 3.0,
-    border_weight: float = 10.0,
+    border_weight: float = 30.0,
 ) -> Partition:
     """Cut an image into connected superpixels of low energy; better than SLIC, somewhat slower.
 

@@ -10,12 +10,11 @@ the plain mean of the pixels within h_s in place and h_r in colour.
 Differences from the paper: pixels are joined with their 8 neighbours only, so that regions are
 connected; the closure may chain, as there. Then neighbouring regions whose mean modes are closer
 than h_r are joined, until none are; this step is in the authors' later system (C. M. Christoudias,
-B. Georgescu, P. Meer: Synergism in Low Level Vision, ICPR 2002, doi:10.1109/ICPR.2002.1047421), and
-without it regions covered human ones by 0.03 to 0.04 less (BSDS500). Of regions with less than M
-pixels the paper says only that they may be eliminated; here they go to the neighbour of the nearest
-mean mode, the smallest first. A step below `stop_below` bandwidths ends a path, where the paper
-waits until nothing moves. Unless `path_tolerance` is 0, a path ends where an earlier one did, once
-it comes that near to it. The normal kernel is not offered.
+B. Georgescu, P. Meer: Synergism in Low Level Vision, ICPR 2002, doi:10.1109/ICPR.2002.1047421). Of
+regions with less than M pixels the paper says only that they may be eliminated; here they go to the
+neighbour of the nearest mean mode, the smallest first. A step below `stop_below` bandwidths ends a
+path, where the paper waits until nothing moves. Unless `path_tolerance` is 0, a path ends where an
+earlier one did, once it comes that near to it. The normal kernel is not offered.
 
 OpenCV's pyrMeanShiftFiltering takes a square window in RGB, rounds every mean to integers, stops
 after 5 steps, takes over a coarse level's result far from edges and gives no labels. scikit-learn's

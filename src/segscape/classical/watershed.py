@@ -23,33 +23,36 @@ from segscape.ops.superpixel_grid import superpixel_grid
 from segscape.structures import MethodError, Partition
 
 _NOT_MARKED = 255
+# Without it, regions from a grid are ragged where nothing but noise parts them.
+_GRID_COMPACTNESS = 0.2
 
 
 def watershed(
     image: Shaped[Tensor, "channel height width"],
     marks: UInt8[Tensor, "rows columns"] | None = None,
     *,
-    superpixels: int | None = None,
-    compactness: float = 0.0,
+    superpixels: int | None = 1000,
+    compactness: float | None = None,
     smoothing_px: float = 1.0,
 ) -> Partition:
     """Cut an image along the ridges of its gradient.
 
     Args:
         image: uint8, 16-bit or floating from 0 to 1; any number of channels.
-        marks: where each region begins, 0..k-1; 255 = not marked; without them the water rises
-            from a grid or from all minima.
-        superpixels: how many regions, begun at the least gradient near the middle of the cells of
-            a grid; 1 or more. One for each pixel where the image has fewer.
+        marks: where each region begins, 0..k-1; 255 = not marked.
+        superpixels: without marks, how many regions, begun at the least gradient near the middle of
+            the cells of a grid; 1 or more. One for each pixel where the image has fewer. None
+            begins one at every minimum: many thousands in a photograph.
         compactness: how much a step away from where a region began counts beside the gradient, in
             units of colour (L*a*b* or 0..100) a pixel; 0 or more. Larger makes regions rounder.
+            None is 0.2 from a grid and 0 from marks or minima.
         smoothing_px: standard deviation of the Gaussian before the gradient, in pixels; 0 or more.
             Larger leaves fewer minima.
 
     Raises:
-        MethodError: for marks of another size, without a label or with gaps between labels, marks
-            and a number of superpixels at once, options out of range, an image that is empty, not
-            finite or of another type, or one too large for the memory.
+        MethodError: for marks of another size, without a label or with gaps between labels, options
+            out of range, an image that is empty, not finite or of another type, or one too large
+            for the memory.
 
     >>> image = torch.zeros(1, 4, 9)
     >>> image[:, :, 5:] = 1
@@ -58,7 +61,9 @@ def watershed(
     """
     from skimage.segmentation import watershed as flood
 
-    _refuse(marks, superpixels, compactness, smoothing_px)
+    if compactness is None:
+        compactness = _GRID_COMPACTNESS if marks is None and superpixels is not None else 0.0
+    _refuse(superpixels, compactness, smoothing_px)
     need = (12.0 * image.shape[0] + 80) * image.shape[-2:].numel()
     refuse_beyond_memory(need, "watershed", "shrink the image or cut it into tiles")
     pixels = lab_pixels(image, "watershed").numpy()
@@ -74,14 +79,9 @@ def watershed(
     return Partition(torch.from_numpy(regions.astype(np.int32) - 1))
 
 
-def _refuse(
-    marks: Tensor | None, superpixels: int | None, compactness: float, smoothing_px: float
-) -> None:
-    if superpixels is not None and (superpixels < 1 or marks is not None):
-        raise MethodError(
-            f"watershed got superpixels={superpixels} and {'no ' if marks is None else ''}marks, "
-            "expected 1 or more superpixels, or marks, not both"
-        )
+def _refuse(superpixels: int | None, compactness: float, smoothing_px: float) -> None:
+    if superpixels is not None and superpixels < 1:
+        raise MethodError(f"watershed got superpixels={superpixels}, expected 1 or more, or None")
     if not 0 <= compactness < float("inf") or not 0 <= smoothing_px < float("inf"):
         raise MethodError(
             f"watershed got compactness={compactness} and smoothing_px={smoothing_px}, "
