@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Integer, UInt8
+from jaxtyping import Float, Integer, UInt8
 from PIL import Image
 from skimage.data import coffee
 from torch import Tensor
@@ -34,7 +34,7 @@ from segscape.ops.strokes import stroke_pixels
 from segscape.structures import Size
 from segscape.visualize.figures import stacked
 from segscape.visualize.overlay import side_by_side
-from segscape.visualize.regions import boundary_overlay, mean_colors
+from segscape.visualize.regions import boundary_overlay, cut_out, mean_colors
 
 HERE = Path(__file__).parent
 # What strokes and the box are drawn on, in pixels.
@@ -105,7 +105,7 @@ def methods_picture() -> None:
     for name, result in found.items():
         ids = ids_of(result)
         two = name.startswith(("graph cut", "GrabCut"))
-        tile = on_white(image, ids == 1) if two else mean_colors(image, ids)
+        tile = cut_out(image, ids == 1) if two else mean_colors(image, ids)
         middle = image.shape[2] // 2
         tile[:, :, :middle] = boundary_overlay(image, ids)[:, :, :middle]
         tiles.append(tile)
@@ -136,7 +136,7 @@ def interaction_picture() -> None:
     cut = graph_cut(image, two, regional_weight=0.01).mask
     grabbed = grab_cut(image, box=box(image)).mask
     walked = random_walker(image, three).partition.regions
-    results = [on_white(image, cut), on_white(image, grabbed), tinted(image, walked, opacity=0.6)]
+    results = [cut_out(image, cut), cut_out(image, grabbed), tinted(image, walked, opacity=0.6)]
     rows = [
         side_by_side(shown, captions=["strokes", "a box", "strokes of three labels"]),
         side_by_side(results, captions=["graph cut, colours 0.01", "GrabCut", "random walker"]),
@@ -222,11 +222,6 @@ def framed(image: Photo, sides: tuple[int, int, int, int]) -> Photo:
     inside[top:bottom, left:right] = True
     inside[top + 3 : bottom - 3, left + 3 : right - 3] = False
     return torch.where(inside, torch.tensor(COLORS[1], dtype=torch.uint8)[:, None, None], image)
-
-
-def on_white(image: Photo, mask: Bool[Tensor, "height width"]) -> Photo:
-    """What the mask holds, on white."""
-    return torch.where(mask, image, torch.tensor(255, dtype=torch.uint8))
 
 
 def grid(

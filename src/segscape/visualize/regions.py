@@ -1,21 +1,24 @@
-"""Regions without names as pictures: their boundaries over the image, and their mean colours."""
+"""Regions without names as pictures: their boundaries, their mean colours, or one cut out."""
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Integer, UInt8
 from torch import Tensor
+from torch.nn.functional import max_pool2d
 
 from segscape.structures import StructureError
 
-# Seen on dark and on light ground alike: a bright line with a dark one beside it.
+# Seen on dark, bright and textured ground: a bright line between dark rims.
 LINE = (255, 225, 25)
-SHADE = 0.45
+RIM_SHARE = 0.3
+# Lines and rims reach one pixel further for each so many of the longer side.
+_SIDE_PER_PIXEL = 800
 
 
 def boundary_overlay(
     image: UInt8[Tensor, "3 height width"], regions: Integer[Tensor, "_ _"]
 ) -> UInt8[Tensor, "3 height width"]:
-    """Draw lines of one pixel where regions meet; the pixels beside them are darkened.
+    """Draw bright lines with dark rims where regions meet, wider in images above 1200 pixels.
 
     Args:
         image: 0..255.
@@ -24,15 +27,17 @@ def boundary_overlay(
     Raises:
         StructureError: when the sizes differ.
 
-    >>> image = torch.full((3, 1, 3), 200, dtype=torch.uint8)
-    >>> boundary_overlay(image, torch.tensor([[0, 0, 1]]))[0].tolist()
-    [[200, 255, 90]]
+    >>> image = torch.full((3, 1, 4), 200, dtype=torch.uint8)
+    >>> boundary_overlay(image, torch.tensor([[0, 0, 1, 1]]))[0].tolist()
+    [[60, 255, 60, 200]]
     """
     _refuse_other_size(image, regions)
-    before, behind = _sides(regions.cpu())
+    reach = max(1, round(max(regions.shape) / _SIDE_PER_PIXEL))
+    line = _widened(_before_others(regions.cpu()), reach - 1)
+    rim = _widened(line, reach)
     base = image.cpu()
-    picture = torch.where(behind, (base * SHADE).to(torch.uint8), base)
-    return torch.where(before, torch.tensor(LINE, dtype=torch.uint8)[:, None, None], picture)
+    picture = torch.where(rim, (base * RIM_SHARE).to(torch.uint8), base)
+    return torch.where(line, torch.tensor(LINE, dtype=torch.uint8)[:, None, None], picture)
 
 
 def mean_colors(
@@ -62,18 +67,40 @@ def mean_colors(
     return torch.from_numpy(np.stack(channels).astype(np.uint8))[:, ids]
 
 
-def _sides(
-    regions: Integer[Tensor, "height width"],
-) -> tuple[Bool[Tensor, "height width"], Bool[Tensor, "height width"]]:
-    """Pixels left of or above another region, and those right of or below one, but not both."""
+def cut_out(
+    image: UInt8[Tensor, "3 height width"], mask: Bool[Tensor, "_ _"]
+) -> UInt8[Tensor, "3 height width"]:
+    """Show what a mask holds, on white.
+
+    Args:
+        image: 0..255.
+        mask: of the image's size, true where the image shows.
+
+    Raises:
+        StructureError: when the sizes differ.
+
+    >>> image = torch.full((3, 1, 2), 9, dtype=torch.uint8)
+    >>> cut_out(image, torch.tensor([[True, False]]))[0].tolist()
+    [[9, 255]]
+    """
+    _refuse_other_size(image, mask)
+    return torch.where(mask.cpu(), image.cpu(), torch.tensor(255, dtype=torch.uint8))
+
+
+def _before_others(regions: Integer[Tensor, "height width"]) -> Bool[Tensor, "height width"]:
+    """Pixels left of or above another region."""
     before = torch.zeros(regions.shape, dtype=torch.bool)
-    behind = before.clone()
-    across, down = regions[:, :-1] != regions[:, 1:], regions[:-1] != regions[1:]
-    before[:, :-1] |= across
-    before[:-1] |= down
-    behind[:, 1:] |= across
-    behind[1:] |= down
-    return before, behind & ~before
+    before[:, :-1] |= regions[:, :-1] != regions[:, 1:]
+    before[:-1] |= regions[:-1] != regions[1:]
+    return before
+
+
+def _widened(mask: Bool[Tensor, "height width"], by_px: int) -> Bool[Tensor, "height width"]:
+    """The mask and what is within so many pixels of it."""
+    if by_px == 0:
+        return mask
+    side = 2 * by_px + 1
+    return max_pool2d(mask[None].float(), side, stride=1, padding=by_px)[0] > 0
 
 
 def _refuse_other_size(image: Tensor, regions: Tensor) -> None:
