@@ -9,10 +9,10 @@ from segscape.classical import METHODS
 from segscape.classical.method_options import (
     drawn_inputs,
     method_options,
+    outline_of,
     parse_settings,
     summary_of,
 )
-from segscape.structures import MethodError
 
 
 def method(
@@ -86,16 +86,23 @@ def test_values_are_read_by_their_types():
     ],
 )
 def test_wrong_words_are_refused_in_one_line(word, said):
-    with pytest.raises(MethodError) as caught:
+    with pytest.raises(ValueError, match="option") as caught:
         parse_settings(method, [word])
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", METHODS)
+def test_the_outline_from_the_source_is_that_of_the_function(name):
+    outline, method = outline_of(METHODS[name]), METHODS[name].load()
+    assert method_options(outline) == method_options(method)
+    assert drawn_inputs(outline) == drawn_inputs(method)
+    assert outline.__doc__ == method.__doc__
+
+
+@pytest.mark.parametrize("name", METHODS)
 def test_every_option_of_every_method_has_a_default_that_its_own_type_allows(name):
     for option in method_options(METHODS[name].load()):
         value = option.default
-        text = ":".join(map(str, value)) if isinstance(value, tuple) else str(value)
-        assert option.parse(text) == value, option.name
+        assert option.parse(option.text or "none") == value, option.name
     assert METHODS[name].summary.endswith(".")

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from segscape.classical.results import ids_of, regions_of
+from segscape.classical.results import ids_of, mask_of, regions_of
 from segscape.structures import LabelMap, MethodError, Partition, Taxonomy
 
 
@@ -32,6 +32,8 @@ def test_each_kind_of_result():
     assert torch.equal(ids_of(Held(partition)), partition.regions)
     mask = torch.tensor([[True, False, False]])
     assert ids_of(Cut(mask)).tolist() == [[1, 0, 0]]
+    assert mask_of(Cut(mask)) is mask
+    assert mask_of(partition) is None
     # Labels keep their meaning, though one of them is not used.
     labels = torch.tensor([[4, 0, 0]])
     both = Labelled(labels, Partition.from_ids(labels))

@@ -134,6 +134,16 @@ def test_the_recipes_overlap_belongs_to_its_tile(made):
     assert [(one.tile, one.overlap) for one in opened] == [((96, 96), 32), ((64, 64), 8)]
 
 
+def test_the_report_of_some_images_leaves_that_of_all(made, capsys, tmp_path):
+    shutil.copytree(made / "run", tmp_path / "run")
+    (tmp_path / "run" / "report.html").write_text("of all")
+    assert _run("evaluate", tmp_path / "run", "--limit", 1, "--no-boundary") in (0, None)
+    assert (tmp_path / "run" / "report.html").read_text() == "of all"
+    part = tmp_path / "run" / "report_first_1.html"
+    assert str(part) in capsys.readouterr().out
+    assert "run on data, val" in part.read_text()
+
+
 def test_another_folder_needs_its_own_ignored_ids(made, capsys):
     shutil.copytree(made / "data", made / "other", dirs_exist_ok=True)
     words = ["evaluate", made / "run", "--data", f"folder:{made / 'other'}"]

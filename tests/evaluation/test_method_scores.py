@@ -96,6 +96,19 @@ def test_two_sweeps_make_all_combinations(root, tmp_path):
     ]
 
 
+def test_no_setting_is_cut_short_in_80_columns(root, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    words = ["--method", "felzenszwalb", "--data", f"bsds500:{root}", "--processes", 1]
+    assert run(*words, "--limit", 1, "--sweep", "smoothing-px=0.0,0.25", "scale=1000.123456") == 0
+    words += ["--sweep", "scale=1000.123456,20", "--sweep", "smallest_px=5,12345"]
+    assert run(*words, "--limit", 1) == 0
+    printed = capsys.readouterr().out
+    assert "…" not in printed
+    assert max(map(len, printed.splitlines())) <= 80
+    for setting in ("scale=1000.123456", "smallest_px=12345", "smoothing_px=0.25"):
+        assert setting in printed
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -85,6 +85,15 @@ def test_images_as_torchvision(size: tuple[int, int], channels: int) -> None:
     assert int((resize_image(image, size).int() - expected.int()).abs().max()) <= 1
 
 
+def test_floats_stay_floats() -> None:
+    image = torch.rand(2, 9, 7)
+    found = resize_image(image, (4, 3))
+    assert found.dtype == torch.float32
+    rounded = resize_image((255 * image).round().to(torch.uint8), (4, 3))
+    assert (255 * found - rounded).abs().max() < 2
+    assert resize_image(image[:, :1], (1, 3)).dtype == torch.float32
+
+
 def test_an_image_one_pixel_wide() -> None:
     # torch's own kernel for floating point gives 0, 0, 0, 0 here.
     image = torch.tensor([[[0], [255]]], dtype=torch.uint8)

@@ -21,6 +21,22 @@ def test_any_channels_can_be_shown(channels):
     assert as_rgb(image)[:, 0, 0].tolist() == ([0, 0, 0] if channels == 1 else [0, 1, 2])
 
 
+def test_deep_images_are_shown_from_their_darkest_to_their_brightest():
+    image = torch.arange(1000.0).reshape(1, 20, 50)
+    for deep in (image.to(torch.uint16), image / 4095, image.to(torch.int16)):
+        picture = as_rgb(deep)
+        assert picture.dtype == torch.uint8
+        assert picture.shape == (3, 20, 50)
+        assert picture[0, 0, 0] == 0
+        assert picture[0, 19, 49] == 255
+        assert abs(int(picture[0, 10, 0]) - 128) <= 1
+    hot = torch.full((1, 50, 50), 100, dtype=torch.int16)
+    hot[0, :25] = 50
+    hot[0, 0, 0] = 30000
+    assert as_rgb(hot)[0, [10, 40], 0].tolist() == [0, 255]
+    assert as_rgb(torch.full((5, 2, 2), 7, dtype=torch.uint16)).unique().tolist() == [128]
+
+
 def test_comparison_has_four_pictures_in_a_row():
     sample = drawn_sample(30, 40, weights=False)
     sheet = comparison(sample.image, sample.target, sample.target, caption="drawn")

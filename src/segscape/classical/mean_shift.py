@@ -116,8 +116,9 @@ def mean_shift(
         smallest_region_px: M, the pixels a region must have, 1 (all stay) or more.
         color_space: luv: L*u*v*, where black and white are 100 apart (gray images: L*; other
             channels: times 100); rgb: the image's own channels, full scale being 255.
-        path_tolerance: 0 follows every path to its end, as brute force would; above 0, at most 1,
-            allows the shortcuts that `mean_shift_filter` explains.
+        path_tolerance: 0 follows every path to its end, as brute force would; above 0, at most 1, a
+            path ends where an earlier one did, once it comes within this share of both bandwidths
+            to a point of it.
         stop_below: a step shorter than this, in bandwidths, ends the path; 0 or more.
         most_steps: the number of steps after which a path ends anyway, 1 or more.
 

@@ -1,15 +1,20 @@
-"""The options of a method, read from its signature and its docstring: nothing is said twice."""
+"""The options of a method, read from its signature and its docstring: nothing is said twice.
 
+The command line reads both from the source (`outline_of`): torch and numba take seconds to import,
+for which neither `--help` nor a mistyped option should wait.
+"""
+
+import ast
 import difflib
 import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
-
-from segscape.structures import MethodError
+from segscape.classical import MethodEntry
 
 # What a person draws in each image: not an option, but an input.
 DRAWN = ("marks", "box")
@@ -35,8 +40,10 @@ class MethodOption:
         """Read a value as it is written on the command line; parts of a tuple are joined by `:`.
 
         Raises:
-            MethodError: when it is of another type.
+            ValueError: when it is of another type; in one line, with the cure.
         """
+        from pydantic import TypeAdapter, ValidationError
+
         if text.lower() == "none" and type(None) in get_args(self.type):
             value: object = None
         elif get_origin(self.type) is tuple:
@@ -49,7 +56,43 @@ class MethodOption:
             return TypeAdapter(self.type).validate_python(value)
         except ValidationError as error:
             cause = error.errors()[0]["msg"].lower()
-            raise MethodError(f"option {self.name}={text}: {cause}; {self.help}") from None
+            raise ValueError(f"option {self.name}={text}: {cause}; {self.help}") from None
+
+    @property
+    def text(self) -> str | None:
+        """The default as `parse` reads it; None for no value."""
+        if isinstance(self.default, tuple):
+            return ":".join(map(str, self.default))
+        return None if self.default is None else str(self.default)
+
+
+def outline_of(entry: MethodEntry) -> Callable[..., None]:
+    """A method's signature and docstring in a function that does nothing, its file not imported.
+
+    Only the options keep their annotations: those of images and marks need torch.
+    """
+    spec = find_spec(f"segscape.classical.{entry.module}")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"segscape.classical.{entry.module}")
+    lines = ast.parse(Path(spec.origin).read_text("utf-8")).body
+    function = next(
+        line for line in lines if isinstance(line, ast.FunctionDef) and line.name == entry.function
+    )
+    arguments = function.args
+    for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
+        if argument.arg in DRAWN or argument not in arguments.kwonlyargs:
+            argument.annotation = None
+    function.returns, function.body = None, function.body[:1]
+    # Such as `Cut = Literal["simultaneous", "recursive"]` above it.
+    aliases = [
+        line
+        for line in lines
+        if isinstance(line, ast.Assign) and ast.unparse(line.value).startswith("Literal[")
+    ]
+    names: dict[str, Any] = {"Literal": Literal}
+    module = ast.Module([*aliases, function], type_ignores=[])
+    exec(compile(module, spec.origin, "exec"), names)  # noqa: S102 - our own source
+    return names[entry.function]
 
 
 def method_options(method: Callable[..., object]) -> tuple[MethodOption, ...]:
@@ -76,7 +119,8 @@ def parse_settings(method: Callable[..., object], words: list[str]) -> dict[str,
         words: hyphens in names count as underscores.
 
     Raises:
-        MethodError: for a word without `=`, an unknown option or a value of another type.
+        ValueError: for a word without `=`, an unknown option or a value of another type; in one
+            line, with the cure.
 
     >>> def blur(image: object, *, radius_px: float = 1.0) -> None: ...
     >>> parse_settings(blur, ["radius-px=2.5"])
@@ -88,11 +132,11 @@ def parse_settings(method: Callable[..., object], words: list[str]) -> dict[str,
         name, equals, text = word.partition("=")
         name = name.strip().replace("-", "_")
         if not equals:
-            raise MethodError(f"'{word}' is no option: write option=value")
+            raise ValueError(f"'{word}' is no option: write option=value")
         if name not in options:
             near = difflib.get_close_matches(name, options, n=1)
             hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(options)}"
-            raise MethodError(f"unknown option '{name}': {hint}")
+            raise ValueError(f"unknown option '{name}': {hint}")
         settings[name] = options[name].parse(text.strip())
     return settings
 
@@ -124,5 +168,6 @@ def argument_helps(method: Callable[..., object]) -> dict[str, str]:
 
 
 def summary_of(method: Callable[..., object]) -> str:
-    """The docstring's text above `Args:`."""
-    return (inspect.getdoc(method) or "").partition("\nArgs:")[0].strip()
+    """The docstring's text above `Args:`, a line for each paragraph."""
+    paragraphs = (inspect.getdoc(method) or "").partition("\nArgs:")[0].strip().split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)

@@ -126,17 +126,20 @@ def normalized_cut(
         regions: how many, 1 up to the number of pixels; fewer come back where an assignment leaves
             groups empty. A region may have several parts.
         cut: "simultaneous" makes all regions at once; "recursive" cuts superpixels two by two.
-        assignment: of "simultaneous", how eigenvectors become regions: "merging" (of superpixels
-            that follow contours), or "k-means", "discretization" or "cluster-qr" (of single
-            pixels).
+        assignment: how the "simultaneous" cut makes regions of eigenvectors: "merging" (of
+            superpixels that follow contours), or "k-means", "discretization" or "cluster-qr" (of
+            single pixels).
         radius_px: how far apart pixels that are compared may be, in pixels, 1 to 20.
         contour_bandwidth: the probability of a contour between two pixels that makes them unlike by
             1/e, above 0; none to leave contours out.
-        brightness_bandwidth: in units of L*, 0 to 100: the difference that makes two pixels unlike
-            by 1/e; none to leave it out.
-        color_bandwidth: likewise of a* and b*.
-        texture_bandwidth: likewise of the texture filters' responses, shares of the range of L*.
-        spatial_bandwidth_px: likewise of distance, in pixels.
+        brightness_bandwidth: the difference in L*, 0 to 100, that makes two pixels unlike by 1/e,
+            above 0; none to leave brightness out.
+        color_bandwidth: the distance in a* and b* that makes two pixels unlike by 1/e, above 0;
+            none to leave colour out.
+        texture_bandwidth: the distance between responses of the texture filters, as shares of the
+            range of L*, that makes two pixels unlike by 1/e, above 0; none to leave texture out.
+        spatial_bandwidth_px: the distance in pixels that makes two pixels unlike by 1/e, above 0;
+            none to leave distance out.
         eigenvectors: how many, 1 or more; none for 16 where superpixels are cut, and for as many as
             regions otherwise. "discretization" and "cluster-qr" make as many regions as these.
         superpixels: how many are cut, 2 or more; at least twice the regions are taken.

@@ -1,6 +1,6 @@
 """What methods return, as ids of pixels."""
 
-from jaxtyping import Integer
+from jaxtyping import Bool, Integer
 from torch import Tensor
 
 from segscape.structures import LabelMap, MethodError, Partition
@@ -35,6 +35,12 @@ def ids_of(result: object) -> Integer[Tensor, "height width"]:
     if isinstance(partition, Partition):
         return partition.regions
     raise MethodError(f"{type(result).__name__} holds neither a partition nor labels nor a mask")
+
+
+def mask_of(result: object) -> Bool[Tensor, "height width"] | None:
+    """The object that a method of two classes cut out; None from the other methods."""
+    mask = getattr(result, "mask", None)
+    return mask if isinstance(mask, Tensor) else None
 
 
 def regions_of(result: object) -> Partition:

@@ -50,13 +50,15 @@ def compare(
     from segscape.cli import judging
     from segscape.cli.compare_table import compare_table
     from segscape.cli.judged_data import judged_data
+    from segscape.cli.outputs import refuse_folder
+    from segscape.cli.patience import judging_bar
     from segscape.evaluation.comparison import compare as judge
     from segscape.evaluation.comparison_page import write_comparison
     from segscape.training.recipe import read_recipe
 
     runs = [run.resolve() for run in runs]
     for path in (report, json):
-        judging.refuse_folder(path)
+        refuse_folder(path)
     names = _names(runs)
     entrants = [
         _entrant(run, name, device, precision) for run, name in zip(runs, names, strict=True)
@@ -65,7 +67,7 @@ def compare(
     judged = judged_data(first, data, split, classes, ignore or ())
     facts = {"data": judged.spec, "split": judged.split, "images": len(judged.dataset)}
     console = Console()
-    with judging.progress(console) as update:
+    with judging_bar(console) as update:
         comparison = judge(
             entrants,
             judged.dataset,

@@ -52,7 +52,11 @@ def evaluate(
         Path | None, typer.Option(help="Also write all numbers to this JSON file.")
     ] = None,
     report: Annotated[
-        Path | None, typer.Option(help="Where the HTML report goes; RUN/report.html if left out.")
+        Path | None,
+        typer.Option(
+            help="Where the HTML report goes; RUN/report.html if left out, report_first_N.html with"
+            " --limit N."
+        ),
     ] = None,
     classes: Annotated[
         Path | None, typer.Option(help="A file that says what the ids in the masks mean.")
@@ -130,14 +134,16 @@ def evaluate(
     from segscape.cli import judging
     from segscape.cli.cell_table import cell_table
     from segscape.cli.judged_data import judged_data
+    from segscape.cli.outputs import refuse_folder
+    from segscape.cli.patience import judging_bar
     from segscape.cli.score_table import overall, score_table
     from segscape.evaluation.evaluate import evaluate as judge
     from segscape.evaluation.report import write_report
     from segscape.training.recipe import Prediction, read_recipe
 
-    page = report or judging.report_place(run)
+    page = report or judging.report_place(run, limit)
     for path in (page, json):
-        judging.refuse_folder(path)
+        refuse_folder(path)
     refiner = refiner_of(refine, refine_options)
     recipe = read_recipe(run) if (run / "recipe.yaml").is_file() else None
     usual = Prediction() if recipe is None else recipe.prediction
@@ -156,7 +162,7 @@ def evaluate(
     )
     judged = judged_data(recipe, data, split, classes, ignore or ())
     console = Console()
-    with judging.progress(console) as update:
+    with judging_bar(console) as update:
         evaluation = judge(
             segmenter,
             judged.dataset,

@@ -1,13 +1,8 @@
-"""What `segscape evaluate` needs around the judging: the model, a progress bar, places, facts."""
+"""What `segscape evaluate` needs around the judging: the model, places, facts."""
 
 import json
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from segscape.cli.joined_runs import proposals_of
 from segscape.evaluation.evaluation import Fact
@@ -18,43 +13,17 @@ from segscape.inference.run_folder import model_folder
 from segscape.inference.segmenter import Segmenter
 from segscape.io.atomic import atomic_file
 from segscape.models.model_files import WEIGHTS_FILE, read_description
-from segscape.structures import OutputError, Size
+from segscape.structures import Size
 from segscape.training.recipe import Prediction, Recipe
 
 
-@contextmanager
-def progress(console: Console) -> Generator[Callable[[int, int], None]]:
-    """A bar with the time left, on a terminal only; it goes away when done."""
-    with Progress(
-        "judging",
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-    ) as bar:
-        task = bar.add_task("judging", total=None)
+def report_place(run: Path, limit: int | None) -> Path:
+    """In the run; beside the caller for a model folder, which is not ours to write into.
 
-        def update(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
-        yield update
-
-
-def report_place(run: Path) -> Path:
-    """In the run; beside the caller for a model folder, which is not ours to write into."""
-    name = "report.html"
-    return Path(name) if (run / "model.json").is_file() else run / name
-
-
-def refuse_folder(path: Path | None) -> None:
-    """Refuse a place for a file before hours of work are spent on it.
-
-    Raises:
-        OutputError: when the place is a folder.
+    The report of some of the images does not take the place of that of all.
     """
-    if path is not None and path.is_dir():
-        raise OutputError(f"{path}: is a folder, a file was to be written: name a file in it")
+    name = "report.html" if limit is None else f"report_first_{limit}.html"
+    return Path(name) if (run / "model.json").is_file() else run / name
 
 
 def open_segmenter(

@@ -10,6 +10,8 @@ from typing import NoReturn, cast
 import typer
 from rich.console import Console
 
+from segscape.cli.input_error import InputError
+
 # Each verb is the function of its name in the module of its name beside this one.
 VERBS = {
     "demo": "Train, judge and use a model on drawn scenes: no data, no download, minutes.",
@@ -44,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except _Misuse as error:
         usage = " ".join(["segscape", *(_asked(error) or [verb] if verb else []), "--help"])
         _complain(f"{error.format_message().rstrip('.')}: see '{usage}'")
+    except InputError as error:
+        _complain(str(error))
     except typer.Abort:
         sys.exit(130)
     except ValueError as error:

@@ -5,16 +5,10 @@ import json as json_text
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
 from segscape.classical import METHODS
-from segscape.classical.method_options import parse_settings
-from segscape.cli.patience import tell_of_compiling
-from segscape.datasets.bsds500 import open_berkeley
-from segscape.evaluation.method_scores import MethodScores, SettingScores, score_method
-from segscape.io.atomic import atomic_file
-from segscape.structures import MethodError
+from segscape.classical.method_options import outline_of, parse_settings
+from segscape.cli.input_error import InputError
+from segscape.cli.method_names import method_named
 
 _DEFAULTS = "defaults"
 
@@ -43,30 +37,42 @@ def judge_method(
         json: a file for all numbers.
 
     Raises:
-        SegscapeError: for an unknown method, option, data set or split; when the method needs to be
-            shown something in each image, refuses one, or a file cannot be read or written.
+        InputError: for an unknown method, option or value, without data, or for a method that needs
+            to be shown something in each image.
+        SegscapeError: for another data set or split; when the method refuses an image, or a file
+            cannot be read or written.
     """
-    from segscape.cli import judging
-
-    judging.refuse_folder(json)
-    name = _known(method)
+    name = _unshown(method)
     if data is None:
-        raise MethodError(
+        raise InputError(
             "--method needs images with regions that people drew: give --data bsds500:ROOT"
         )
-    settings = _settings(name, words, sweep)
+    try:
+        settings = _settings(name, words, sweep)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+    from rich.console import Console
+
+    from segscape.cli.method_tables import agreement_table, superpixel_table
+    from segscape.cli.outputs import refuse_folder
+    from segscape.cli.patience import compiling_told, judging_bar
+    from segscape.datasets.bsds500 import open_berkeley
+    from segscape.evaluation.method_scores import score_method
+    from segscape.io.atomic import atomic_file
+
+    refuse_folder(json)
     split = split or "val"
     dataset = open_berkeley(data, split=split)
     console = Console()
-    with judging.progress(console) as update:
-        tell_of_compiling(Console(stderr=True))
+    with judging_bar(console) as update, compiling_told(Console(stderr=True)):
         scores = score_method(
             name, dataset, settings, limit=limit, processes=processes, progress=update
         )
     plural = "image" if scores.images == 1 else "images"
     title = f"{name} on {data}, {split}, {scores.images} {plural}"
-    console.print(_agreement_table(scores, title))
-    console.print(_superpixel_table(scores))
+    console.print(agreement_table(scores, title))
+    console.print(superpixel_table(scores))
     if json is not None:
         found = {"data": data, "split": split, **scores.to_json()}
         with atomic_file(json) as draft:
@@ -74,16 +80,10 @@ def judge_method(
         console.print(f"json {json}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _known(method: str) -> str:
-    import difflib
-
-    name = method.replace("-", "_")
-    if name not in METHODS:
-        near = difflib.get_close_matches(name, METHODS, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(METHODS)}"
-        raise MethodError(f"unknown method '{method}': {hint}")
+def _unshown(method: str) -> str:
+    name = method_named(method)
     if METHODS[name].is_shown:
-        raise MethodError(
+        raise InputError(
             f"{name} needs to be shown what to look for in each image, which the data do not: "
             "choose a method that parts an image by itself"
         )
@@ -94,18 +94,18 @@ def _settings(
     method: str, words: Sequence[str], sweep: Sequence[str]
 ) -> dict[str, dict[str, object]]:
     """The options of each setting by its name, which says what is swept."""
-    function = METHODS[method].load()
+    function = outline_of(METHODS[method])
     fixed = parse_settings(function, list(words))
     axes: list[list[tuple[str, dict[str, object]]]] = []
     for axis in sweep:
         option, equals, values = axis.partition("=")
         if not equals or not values:
-            raise MethodError(f"--sweep {axis}: write option=value,value,...")
+            raise ValueError(f"--sweep {axis}: write option=value,value,...")
         axes.append([])
         for value in values.split(","):
             setting = parse_settings(function, [f"{option}={value}"])
             if next(iter(setting)) in fixed:
-                raise MethodError(f"option {option} is both swept and fixed: leave one of them out")
+                raise ValueError(f"option {option} is both swept and fixed: leave one of them out")
             axes[-1].append((f"{next(iter(setting))}={value.strip()}", setting))
     settings: dict[str, dict[str, object]] = {}
     for chosen in itertools.product(*axes):
@@ -114,66 +114,3 @@ def _settings(
             options |= setting
         settings[" ".join(name for name, _ in chosen) or " ".join(words) or _DEFAULTS] = options
     return settings
-
-
-def _agreement_table(scores: MethodScores, title: str) -> Table:
-    table = Table(title=title, title_justify="left")
-    table.add_column("setting")
-    for heading in ("covering", "PRI", "VI, bits", "precision", "recall", "F", "s"):
-        table.add_column(heading, justify="right")
-    for name, setting in scores.settings.items():
-        table.add_row(name, *_agreement(setting), f"{setting.seconds:.2g}")
-    family = scores.family
-    if len(scores.settings) > 1:
-        table.add_section()
-        best = family.boundaries_ods
-        table.add_row(
-            "ODS",
-            f"{family.covering_ods:.3f}",
-            f"{family.rand_index_ods:.3f}",
-            f"{family.variation_of_information_ods:.3f}",
-            *(f"{value:.3f}" for value in (best.precision, best.recall, best.f)),
-        )
-        best = family.boundaries_ois
-        table.add_row(
-            "OIS",
-            f"{family.covering_ois:.3f}",
-            f"{family.rand_index_ois:.3f}",
-            f"{family.variation_of_information_ois:.3f}",
-            *(f"{value:.3f}" for value in (best.precision, best.recall, best.f)),
-        )
-        table.add_row("Best", f"{family.covering_best:.3f}")
-    return table
-
-
-def _agreement(setting: SettingScores) -> list[str]:
-    regions, boundaries = setting.agreement.regions, setting.agreement.boundaries
-    values = (
-        regions.covering,
-        regions.rand_index,
-        regions.variation_of_information,
-        boundaries.precision,
-        boundaries.recall,
-        boundaries.f,
-    )
-    return [f"{value:.3f}" for value in values]
-
-
-def _superpixel_table(scores: MethodScores) -> Table:
-    table = Table(title="as superpixels, the worst annotator of each image", title_justify="left")
-    table.add_column("setting")
-    for heading in ("regions", "recall", "UE", "UE Levin", "ASA", "compact", "explained"):
-        table.add_column(heading, justify="right")
-    for name, setting in scores.settings.items():
-        found = setting.superpixels
-        table.add_row(
-            name,
-            f"{found.count:.0f}",
-            f"{found.boundary_recall:.3f}",
-            f"{found.undersegmentation_error:.3f}",
-            f"{found.undersegmentation_error_levin:.3g}",
-            f"{found.achievable_segmentation_accuracy:.3f}",
-            f"{found.compactness:.3f}",
-            f"{found.explained_variation:.3f}",
-        )
-    return table

@@ -4,14 +4,23 @@ The kernels of numba are compiled when they are first called and kept on disk: t
 all takes seconds that no later one takes. That is told in a line, else people think it is slow.
 """
 
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
 from threading import Timer
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 PATIENCE = 2.0
-COMPILING = "compiling kernels, once: later runs start at once"
+COMPILING = "compiling kernels, once: a few seconds up to some tens; later runs start at once"
 
 
 class WorkProgress:
@@ -35,11 +44,12 @@ class WorkProgress:
         self._task = self._bar.add_task(doing, total=pieces)
         self._timer = Timer(PATIENCE, self._bar.start)
         self._timer.daemon = True
+        self._told = ExitStack()
 
     def __enter__(self) -> "WorkProgress":
         if self._console.is_terminal:
             self._timer.start()
-        tell_of_compiling(self._console)
+        self._told.enter_context(compiling_told(self._console))
         return self
 
     def __exit__(
@@ -48,6 +58,7 @@ class WorkProgress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._told.close()
         self._timer.cancel()
         if self._bar.live.is_started:
             self._bar.stop()
@@ -57,9 +68,29 @@ class WorkProgress:
         self._bar.advance(self._task)
 
 
-def tell_of_compiling(console: Console) -> None:
+@contextmanager
+def judging_bar(console: Console) -> Generator[Callable[[int, int], None]]:
+    """A bar with the time left, on a terminal only; it goes away when done."""
+    with Progress(
+        "judging",
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    ) as bar:
+        task = bar.add_task("judging", total=None)
+
+        def update(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield update
+
+
+@contextmanager
+def compiling_told(console: Console) -> Generator[None]:
     """Say in one line, when a kernel that is not on disk yet is first compiled, that it is."""
-    from numba.core.event import Event, Listener, register
+    from numba.core.event import Event, Listener, install_listener
 
     class Once(Listener):
         told = False
@@ -73,4 +104,5 @@ def tell_of_compiling(console: Console) -> None:
         def on_end(self, event: Event) -> None:
             del event
 
-    register("numba:compile", Once())
+    with install_listener("numba:compile", Once()):
+        yield

@@ -1,4 +1,7 @@
-"""Run a method over image files and write what it found."""
+"""Run a method over image files and write what it found.
+
+All names, sizes, marks and places of results are checked before the first image is segmented.
+"""
 
 import json
 from collections.abc import Callable, Sequence
@@ -7,46 +10,67 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from jaxtyping import Integer, UInt8
+from jaxtyping import Shaped
 from rich.console import Console
 from torch import Tensor
 
 from segscape.classical.method_options import drawn_inputs
 from segscape.classical.pixels import refuse_beyond_memory
-from segscape.classical.results import ids_of
+from segscape.classical.results import ids_of, mask_of
+from segscape.cli.outputs import refuse_file, refuse_folder
 from segscape.cli.patience import WorkProgress
 from segscape.inference.inputs import Input, find_inputs
 from segscape.io.atomic import atomic_file
-from segscape.io.image_files import image_size, read_image, write_image
-from segscape.io.mark_files import Marks, read_marks
+from segscape.io.image_files import image_size, write_image
+from segscape.io.image_samples import read_samples
+from segscape.io.mark_files import Marks, checked_box, read_marks
 from segscape.io.mask_files import write_ids
 from segscape.structures import ImageFileError, MethodError, OutputError, Size
-from segscape.visualize.regions import boundary_overlay, mean_colors
+from segscape.visualize.figures import as_rgb
+from segscape.visualize.regions import boundary_overlay, cut_out, mean_colors
 
-OVERLAYS, MEAN_COLORS = "overlay", "mean_color"
+OVERLAYS, MEAN_COLORS, CUT_OUTS = "overlay", "mean_color", "cut_out"
 MARK_SUFFIXES = (".png", ".json")
 # The image, its ids and the pictures made of both, with what is needed to make them.
 _BYTES_PER_PIXEL = 60.0
 
+Box = tuple[int, int, int, int]
+
 
 @dataclass(frozen=True)
-class Places:
-    """Where the results of an image go: its ids, overlay and mean colours."""
+class Job:
+    """One image, with what is drawn in it and where its results go.
 
+    Args:
+        image: the file.
+        marks: the file of its marks; None without.
+        ids: where the ids go; pictures have the same name in folders of their own.
+        out: the folder for all results.
+    """
+
+    image: Input
+    marks: Path | None
     ids: Path
-    overlay: Path
-    mean_colors: Path
+    out: Path
 
     @classmethod
-    def of(cls, image: Input, out: Path) -> "Places":
-        """The three files; the overlay and the mean colours in folders of their own."""
-        name = image.name.with_name(f"{image.name.name}.png")
-        return cls(out / name, out / OVERLAYS / name, out / MEAN_COLORS / name)
+    def of(cls, image: Input, marks: Path | None, out: Path) -> "Job":
+        """Find its marks and name its results.
+
+        Raises:
+            MethodError: when a folder holds no marks for it.
+        """
+        place = out / image.name.with_name(f"{image.name.name}.png")
+        return cls(image, None if marks is None else _marks_of(image, marks), place, out)
+
+    def picture(self, kind: str) -> Path:
+        """Where a picture of this kind goes."""
+        return self.out / kind / self.ids.relative_to(self.out)
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """All of them."""
-        return self.ids, self.overlay, self.mean_colors
+        """All that may be written."""
+        return self.ids, *(self.picture(kind) for kind in (OVERLAYS, MEAN_COLORS, CUT_OUTS))
 
 
 def segment_files(
@@ -57,10 +81,9 @@ def segment_files(
     name: str,
     options: dict[str, Any],
     marks: Path | None,
-    box: tuple[int, int, int, int] | None,
+    box: Box | None,
     summary: Path | None,
     overwrite: bool,
-    is_shown: bool,
 ) -> None:
     """Segment images, write the results and say what was found.
 
@@ -74,58 +97,48 @@ def segment_files(
         box: around the object in each image.
         summary: a JSON file for options, counts and times.
         overwrite: whether results may be replaced.
-        is_shown: whether the method needs marks or a box.
 
     Raises:
         SegscapeError: when an image or its marks cannot be read, the method refuses it, or a result
             is there already or cannot be written.
     """
-    inputs = find_inputs(images, out)
-    places = [Places.of(each, out) for each in inputs]
-    if not overwrite:
-        _refuse_existing(places)
+    refuse_folder(summary)
+    refuse_file(out)
     drawn = drawn_inputs(method)
-    if is_shown and marks is None and box is None:
-        raise MethodError(f"{name} needs to be shown what to look for: {_how_to_show(drawn)}")
+    jobs = [Job.of(each, marks, out) for each in find_inputs(images, out)]
+    if not overwrite:
+        _refuse_existing(jobs)
+    for job in jobs:
+        _shown(job, box, checked_size(job.image.path), drawn, name)
     console = Console()
     rows: list[dict[str, Any]] = []
-    with WorkProgress("segmenting", len(inputs)) as progress:
-        for one, files in zip(inputs, places, strict=True):
+    kind = MEAN_COLORS
+    with WorkProgress("segmenting", len(jobs)) as progress:
+        for job in jobs:
+            image = image_of(job.image.path)
+            shown = _shown(job, box, Size(*image.shape[1:]), drawn, name)
             try:
-                image = image_of(one.path)
-                place = None if marks is None else _marks_of(one, marks)
-                shown = _taken(shown_in(place, box, Size(*image.shape[1:])), drawn)
                 began = perf_counter()
-                ids = ids_of(method(image, **options, **shown))
+                result = method(image, **options, **shown)
                 seconds = perf_counter() - began
             except MethodError as error:
-                raise MethodError(f"{one.path}: {error}") from error
-            _write(files, image, ids)
+                raise MethodError(f"{job.image.path}: {error}") from error
+            regions, kind = _write(job, image, result)
             progress.done()
-            regions = int(ids.unique().numel())
-            rows.append({"image": str(one.path), "regions": regions, "seconds": seconds})
+            rows.append({"image": str(job.image.path), "regions": regions, "seconds": seconds})
             plural = "region" if regions == 1 else "regions"
-            console.print(
-                f"{one.name}: {regions:,} {plural}, {seconds:.2g} s",
-                markup=False,
-                highlight=False,
-                soft_wrap=True,
-            )
+            _say(console, f"{job.image.name}: {regions:,} {plural}, {seconds:.2g} s")
     if summary is not None:
         _write_summary(summary, {"method": name, "options": options, "images": rows})
-    console.print(
-        f"ids {out}, boundaries {out / OVERLAYS}, mean colours {out / MEAN_COLORS}",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
+    what = "cut out" if kind == CUT_OUTS else "mean colours"
+    _say(console, f"ids {out}, boundaries {out / OVERLAYS}, {what} {out / kind}")
 
 
-def image_of(path: Path) -> UInt8[Tensor, "3 height width"]:
-    """Read an image that a method and the pictures of its result fit into memory with.
+def checked_size(path: Path) -> Size:
+    """The size of an image that a method and the pictures of its result fit into memory with.
 
     Raises:
-        ImageFileError: when it cannot be read, or lies in tiles.
+        ImageFileError: when its header cannot be read, or it lies in tiles.
         MethodError: when it is too large.
     """
     if path.is_dir():
@@ -136,12 +149,21 @@ def image_of(path: Path) -> UInt8[Tensor, "3 height width"]:
         f"an image of {size.height:,} x {size.width:,} pixels",
         "shrink it or cut it into tiles",
     )
-    return read_image(path)
+    return size
 
 
-def shown_in(
-    marks: Path | None, box: tuple[int, int, int, int] | None, size: Size
-) -> dict[str, Any]:
+def image_of(path: Path) -> Shaped[Tensor, "channel height width"]:
+    """Read an image with its own depth and channels.
+
+    Raises:
+        ImageFileError: when it cannot be read, or lies in tiles.
+        MethodError: when it is too large.
+    """
+    checked_size(path)
+    return read_samples(path)
+
+
+def shown_in(marks: Path | None, box: Box | None, size: Size) -> dict[str, Any]:
     """What a person drew in an image: `marks` and `box`, as far as there are.
 
     Args:
@@ -155,18 +177,25 @@ def shown_in(
         MethodError: when there is more than one box.
     """
     found = Marks(None) if marks is None else read_marks(marks, size)
-    boxes = found.boxes if box is None else (*found.boxes, box)
+    boxes = found.boxes if box is None else (*found.boxes, checked_box(box, size, "--box"))
     if len(boxes) > 1:
         raise MethodError(f"got {len(boxes)} boxes, expected one: mark one object at a time")
     shown = {"marks": found.marks, "box": boxes[0] if boxes else None}
     return {name: value for name, value in shown.items() if value is not None}
 
 
-def _taken(shown: dict[str, Any], drawn: Sequence[str]) -> dict[str, Any]:
-    for name in shown:
-        if name not in drawn:
-            cure = _how_to_show(drawn) if drawn else "leave them out"
-            raise MethodError(f"the method takes no {name}: {cure}")
+def _shown(
+    job: Job, box: Box | None, size: Size, drawn: Sequence[str], name: str
+) -> dict[str, Any]:
+    try:
+        shown = shown_in(job.marks, box, size)
+    except MethodError as error:
+        raise MethodError(f"{job.image.path}: {error}") from error
+    if "box" in shown and "box" not in drawn:
+        raise MethodError(
+            f'{job.marks}: holds a box, which {name} does not take: leave "boxes" out of the '
+            "file and mark by strokes, or take grab_cut"
+        )
     return shown
 
 
@@ -180,29 +209,28 @@ def _marks_of(image: Input, marks: Path) -> Path:
     raise MethodError(f"no marks in {marks}: expected {image.name}.png or {image.name}.json")
 
 
-def _how_to_show(drawn: Sequence[str]) -> str:
-    ways = {
-        "marks": "--marks FILE (scribbles as PNG or JSON)",
-        "box": "--box LEFT TOP RIGHT BOTTOM",
-    }
-    return "give " + " or ".join(ways[name] for name in drawn)
-
-
-def _refuse_existing(places: Sequence[Places]) -> None:
-    there = [file for files in places for file in files.files if file.exists()]
+def _refuse_existing(jobs: Sequence[Job]) -> None:
+    there = [file for job in jobs for file in job.files if file.exists()]
     if there:
         more = f" and {len(there) - 1} other results" if len(there) > 1 else ""
         raise OutputError(f"{there[0]}{more}: there already: choose another --out or --overwrite")
 
 
 def _write(
-    places: Places,
-    image: UInt8[Tensor, "3 height width"],
-    ids: Integer[Tensor, "height width"],
-) -> None:
-    write_ids(places.ids, ids)
-    write_image(places.overlay, boundary_overlay(image, ids))
-    write_image(places.mean_colors, mean_colors(image, ids))
+    job: Job, image: Shaped[Tensor, "channel height width"], result: object
+) -> tuple[int, str]:
+    """The number of regions, and which picture stands beside the boundaries."""
+    ids, mask, colors = ids_of(result), mask_of(result), as_rgb(image)
+    kind = MEAN_COLORS if mask is None else CUT_OUTS
+    picture = mean_colors(colors, ids) if mask is None else cut_out(colors, mask)
+    write_ids(job.ids, ids)
+    write_image(job.picture(OVERLAYS), boundary_overlay(colors, ids))
+    write_image(job.picture(kind), picture)
+    return int(ids.unique().numel()), kind
+
+
+def _say(console: Console, words: str) -> None:
+    console.print(words, markup=False, highlight=False, soft_wrap=True)
 
 
 def _write_summary(path: Path, found: dict[str, Any]) -> None:

@@ -48,10 +48,12 @@ def tune(
     from segscape.cli import judging
     from segscape.cli.joined_runs import ensemble_of
     from segscape.cli.judged_data import judged_data
+    from segscape.cli.outputs import refuse_folder
+    from segscape.cli.patience import judging_bar
     from segscape.evaluation.crf_tuning import tune_crf
     from segscape.training.recipe import Prediction, read_recipe
 
-    judging.refuse_folder(json)
+    refuse_folder(json)
     start = refiner_of("crf", ["deeplab_v1_vgg16", *(refine_options or ())])
     recipe = read_recipe(run) if (run / "recipe.yaml").is_file() else None
     usual = Prediction() if recipe is None else recipe.prediction
@@ -64,7 +66,7 @@ def tune(
     )
     judged = judged_data(recipe, data, split, classes, ignore or ())
     console = Console()
-    with judging.progress(console) as update:
+    with judging_bar(console) as update:
         tuning = tune_crf(
             segmenter,
             judged.dataset,

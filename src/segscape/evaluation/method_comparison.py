@@ -5,12 +5,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from time import perf_counter
 
-from jaxtyping import UInt8
+from jaxtyping import Bool, Shaped
 from torch import Tensor
 
 from segscape.classical import METHODS
 from segscape.classical.method_options import DRAWN, drawn_inputs, method_options
-from segscape.classical.results import regions_of
+from segscape.classical.results import mask_of, regions_of
 from segscape.metrics.superpixels import compactness, explained_variation
 from segscape.structures import Partition, SegscapeError
 
@@ -30,6 +30,8 @@ class MethodFinding:
         explained_variation: share of the colours' variance between the regions, in [0, 1].
         compactness: how like discs the regions are, in [0, 1].
         options: with which it was called.
+        mask: the object, where the method cuts out one.
+        given: what of `marks` and `box` it was shown.
     """
 
     name: str
@@ -39,10 +41,12 @@ class MethodFinding:
     explained_variation: float
     compactness: float
     options: Mapping[str, object]
+    mask: Bool[Tensor, "height width"] | None = None
+    given: tuple[str, ...] = ()
 
 
 def compare_methods(
-    image: UInt8[Tensor, "3 height width"],
+    image: Shaped[Tensor, "channel height width"],
     names: Sequence[str],
     shown: Mapping[str, object],
     *,
@@ -51,7 +55,7 @@ def compare_methods(
     """Call methods with their default options.
 
     Args:
-        image: 0..255.
+        image: as the methods take it.
         names: of methods in `METHODS`.
         shown: `marks` and `box`, as far as there are; methods that need them are left out else.
         progress: is told after each method.
@@ -64,7 +68,7 @@ def compare_methods(
 
 
 def _finding(
-    name: str, image: UInt8[Tensor, "3 height width"], shown: Mapping[str, object]
+    name: str, image: Shaped[Tensor, "channel height width"], shown: Mapping[str, object]
 ) -> MethodFinding:
     method = METHODS[name].load()
     # Marks of one object would make other methods find just that.
@@ -93,6 +97,8 @@ def _finding(
         explained_variation=explained_variation(partition, image),
         compactness=compactness(partition),
         options=options,
+        mask=mask_of(result),
+        given=tuple(given),
     )
 
 

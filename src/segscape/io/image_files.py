@@ -164,7 +164,7 @@ def _read_tiff(file: BinaryIO, path: Path, pixel_limit: int) -> NDArray[np.uint8
     with closing(TiffPage(file, path)) as page:
         refuse_bomb(path, page.size, pixel_limit)
         if page.has_more_pages():
-            _warn_of_more(path, "pages")
+            warn_of_more(path, "pages")
         if page.readable:
             return page.read_rgb(0, 0, *page.size)
     file.seek(0)
@@ -179,7 +179,7 @@ def _read_png(file: BinaryIO, path: Path, pixel_limit: int) -> NDArray[np.uint8]
     image = DECODERS["PNG"](file)
     refuse_bomb(path, _size_of(image), pixel_limit)
     if getattr(image, "is_animated", False):
-        _warn_of_more(path, "frames")
+        warn_of_more(path, "frames")
     if header.bit_depth == 16 or (header.color_type == GREY and header.has_transparency):
         # Pillow drops the low byte of 16-bit colour, and compares the transparent grey of 1, 2 or
         # 4 bits with values it has already scaled.
@@ -192,6 +192,12 @@ def _read_png(file: BinaryIO, path: Path, pixel_limit: int) -> NDArray[np.uint8]
 
 
 def _with_libpng(file: BinaryIO, path: Path) -> NDArray[np.uint8]:
+    samples, layout = png_samples(file)
+    return to_rgb(to_bytes(samples, str(path)), layout)
+
+
+def png_samples(file: BinaryIO) -> tuple[NDArray[Any], Layout]:
+    """The samples of a PNG in their own depth, (height, width, sample), not turned upright."""
     import imagecodecs
 
     file.seek(0)
@@ -199,7 +205,7 @@ def _with_libpng(file: BinaryIO, path: Path) -> NDArray[np.uint8]:
     if samples.ndim == 2:
         samples = samples[..., None]
     layouts: dict[int, Layout] = {1: "grey", 2: "grey+alpha", 3: "rgb", 4: "rgb+alpha"}
-    return to_rgb(to_bytes(samples, str(path)), layouts[samples.shape[2]])
+    return samples, layouts[samples.shape[2]]
 
 
 def _read_with_pillow(
@@ -210,7 +216,7 @@ def _read_with_pillow(
     orientation = orientation_of(image)
     # The second picture of an MPO (a JPEG of many telephones) is a depth map or another eye.
     if found in ("GIF", "WebP") and getattr(image, "is_animated", False):
-        _warn_of_more(path, "frames")
+        warn_of_more(path, "frames")
     pixels = pixels_of(image, path, zero_alpha_is_opaque=found == "BMP")
     return orient(pixels, orientation)
 
@@ -273,7 +279,8 @@ def orientation_of(image: ImageFile) -> int:
         return UPRIGHT
 
 
-def _warn_of_more(path: Path, what: str) -> None:
+def warn_of_more(path: Path, what: str) -> None:
+    """Warn that a file holds more pictures than the one that is read."""
     warnings.warn(f"{path}: has several {what}; the first is read", SegscapeWarning, stacklevel=4)
 
 

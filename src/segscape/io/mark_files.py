@@ -11,6 +11,7 @@ y down:
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,27 @@ def read_marks(path: str | Path, size: Size) -> Marks:
     return Marks(ids.to(torch.uint8))
 
 
+def checked_box(box: Sequence[object], size: Size, place: str | Path) -> tuple[int, int, int, int]:
+    """Refuse a box that is none.
+
+    Args:
+        box: left, top, right and bottom in pixels, right and bottom exclusive.
+        size: of the image.
+        place: where the box was found, for the error.
+
+    Raises:
+        MaskFileError: when it is empty, leaves the image or is not of four whole numbers.
+    """
+    if len(box) == 4 and all(type(side) is int for side in box):
+        left, top, right, bottom = (side for side in box if isinstance(side, int))
+        if 0 <= left < right <= size.width and 0 <= top < bottom <= size.height:
+            return left, top, right, bottom
+    raise MaskFileError(
+        f"{place}: the box {list(box)} is none in an image of {size.height} x {size.width} pixels: "
+        "give left, top, right, bottom as whole pixels, right and bottom exclusive"
+    )
+
+
 def _from_json(path: Path, size: Size) -> Marks:
     try:
         found = json.loads(path.read_text("utf-8"))
@@ -79,7 +101,10 @@ def _from_json(path: Path, size: Size) -> Marks:
         raise MaskFileError(f"{path}: is no JSON ({error}): {_FORM}") from error
     if not isinstance(found, dict) or not set(found) <= {"strokes", "boxes"} or not found:
         raise MaskFileError(f"{path}: {_FORM}")
-    boxes = tuple(_box(path, box, size) for box in _list(path, found, "boxes"))
+    boxes = tuple(
+        checked_box(box if isinstance(box, list) else [box], size, path)
+        for box in _list(path, found, "boxes")
+    )
     strokes = _list(path, found, "strokes")
     if not strokes and not boxes:
         raise MaskFileError(f"{path}: marks nothing: {_FORM}")
@@ -118,17 +143,6 @@ def _drawn(path: Path, strokes: list[Any], size: Size) -> UInt8[Tensor, "height 
             )
         marks[pixels], owner[pixels] = label, number
     return torch.from_numpy(marks)
-
-
-def _box(path: Path, box: object, size: Size) -> tuple[int, int, int, int]:
-    if isinstance(box, list) and len(box) == 4 and all(type(side) is int for side in box):
-        left, top, right, bottom = box
-        if 0 <= left < right <= size.width and 0 <= top < bottom <= size.height:
-            return left, top, right, bottom
-    raise MaskFileError(
-        f"{path}: the box {box} is none in an image of {size.height} x {size.width} pixels: give "
-        "left, top, right, bottom as whole pixels, right and bottom exclusive"
-    )
 
 
 def _list(path: Path, found: dict[str, Any], name: str) -> list[Any]:

@@ -61,13 +61,22 @@ def to_bytes(samples: NDArray[Any], name: str, *, bits: int | None = None) -> ND
 
 
 def _fractions_to_bytes(samples: NDArray[Any], name: str) -> NDArray[np.uint8]:
+    refuse_other_fractions(samples, name)
+    return np.rint(samples.astype(np.float32) * np.float32(255)).astype(np.uint8)
+
+
+def refuse_other_fractions(samples: NDArray[Any], name: str) -> None:
+    """Refuse floats outside [0, 1].
+
+    Raises:
+        ImageFileError: also for nan.
+    """
     low, high = float(samples.min()), float(samples.max())
-    if not (low >= 0 and high <= 1):  # also refuses nan
+    if not (low >= 0 and high <= 1):
         raise ImageFileError(
             f"{name}: holds floats from {low:g} to {high:g}, expected [0, 1]: scale them, or save "
             "the image with 8 or 16 bits"
         )
-    return np.rint(samples.astype(np.float32) * np.float32(255)).astype(np.uint8)
 
 
 def to_rgb(pixels: NDArray[np.uint8], layout: Layout) -> NDArray[np.uint8]:
@@ -82,14 +91,25 @@ def to_rgb(pixels: NDArray[np.uint8], layout: Layout) -> NDArray[np.uint8]:
     if layout == "cmyk":
         white = np.uint16(255) - pixels.astype(np.uint16)
         return ((white[..., :3] * white[..., 3:] + 127) // 255).astype(np.uint8)
+    return np.broadcast_to(over_white(pixels, layout), (*pixels.shape[:2], 3))
+
+
+def over_white(pixels: NDArray[Any], layout: Layout) -> NDArray[Any]:
+    """Lay colours with alpha as their last channel over white; the type is kept.
+
+    Unsigned integers exactly, rounded to nearest; floats have white at 1.
+    """
     color, alpha = pixels[..., :-1], pixels[..., -1:]
-    if alpha.min() == 255:
-        return to_rgb(color, "grey" if layout == "grey+alpha" else "rgb")
-    paper = np.uint16(255) - alpha
-    wide = color.astype(np.uint16)
+    if pixels.dtype.kind == "f":
+        return (color if layout == "rgb+premultiplied" else color * alpha) + (1 - alpha)
+    full = np.iinfo(pixels.dtype).max
+    if alpha.min() == full:
+        return color
+    # At most full * full + full / 2: it fits into twice the bits.
+    wide = color.astype(np.uint16 if full == 255 else np.uint32)
+    paper = full - alpha.astype(wide.dtype)
     if layout == "rgb+premultiplied":
-        over = np.minimum(wide + paper, 255)
+        over = np.minimum(wide + paper, full)
     else:
-        # At most 255 * 255 + 127 = 65,152: it fits into 16 bits.
-        over = (wide * alpha + 255 * paper + 127) // 255
-    return np.broadcast_to(over.astype(np.uint8), (*pixels.shape[:2], 3))
+        over = (wide * alpha + full * paper + full // 2) // full
+    return over.astype(pixels.dtype)

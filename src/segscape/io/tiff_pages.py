@@ -36,7 +36,7 @@ _PLANES_APART = 2
 JPEG_COMPRESSION = 7
 # None, LZW, JPEG, deflate (two numbers), PackBits, LZMA, Zstandard, WebP.
 _COMPRESSIONS = frozenset({1, 5, JPEG_COMPRESSION, 8, 32946, 32773, 34925, 50000, 50001})
-_MOST_SAMPLES = 64
+_MOST_SAMPLES = 256
 _MOST_TAGS = 4096
 # Sizes, bits, compression, colours, strips and tiles: without one the pixels would be others.
 _TAGS_OF_PIXELS = frozenset(
@@ -93,6 +93,23 @@ class TiffPage:
     def is_palette(self) -> bool:
         """True when the pixels are indices into a table of colours."""
         return int(self._page.photometric) == _PALETTE
+
+    @property
+    def is_white_at_zero(self) -> bool:
+        """True when the first sample counts from white down to black."""
+        return int(self._page.photometric) == _WHITE_IS_ZERO
+
+    @property
+    def has_unnamed_samples(self) -> bool:
+        """True when there are more samples than grey or colour, which are not transparency."""
+        page = self._page
+        colors = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3}.get(int(page.photometric))
+        extra = tuple(int(kind) for kind in page.extrasamples)
+        if colors is None or self.samples <= colors:
+            return False
+        # Without the tag, a fourth sample is alpha by custom, as `layout` has it.
+        is_custom = colors == 3 and self.samples == 4 and not extra
+        return not is_custom and extra[:1] not in ((_PREMULTIPLIED,), (_STRAIGHT,))
 
     @property
     def samples(self) -> int:
@@ -166,7 +183,7 @@ class TiffPage:
                 return to_rgb(np.dstack([colors, raw[..., 1]]), "rgb+alpha")
             name = str(self.name)
             pixels = to_bytes(raw, name, bits=self.bits if raw.dtype.kind == "u" else None)
-            if int(self._page.photometric) == _WHITE_IS_ZERO:
+            if self.is_white_at_zero:
                 pixels = np.concatenate([255 - pixels[..., :1], pixels[..., 1:]], axis=2)
             return to_rgb(pixels, layout)
 

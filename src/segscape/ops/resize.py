@@ -6,19 +6,19 @@ score maps of one scene stay on top of each other at every size (`align_corners=
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int64, Integer, Shaped, UInt8
+from jaxtyping import Float, Int64, Integer, Shaped
 from torch import Tensor
 
 from segscape.ops.interpolation import interpolate
 
 
 def resize_image(
-    image: UInt8[Tensor, "channel _ _"], size: tuple[int, int]
-) -> UInt8[Tensor, "channel _ _"]:
+    image: Shaped[Tensor, "channel _ _"], size: tuple[int, int]
+) -> Shaped[Tensor, "channel _ _"]:
     """Resize an image bilinearly, averaging over what one pixel covers when it shrinks.
 
     Args:
-        image: 0..255.
+        image: uint8 from 0 to 255, or float32; the type is kept.
         size: height and width in pixels, each at least 1.
 
     Raises:
@@ -30,6 +30,7 @@ def resize_image(
     _refuse_empty(size)
     if tuple(image.shape[1:]) == tuple(size):
         return image
+    is_float = image.is_floating_point()
     if 1 in (*image.shape[1:], *size):
         # torch's antialiased kernels misread memory with an axis of length 1 (torch 2.15): some
         # results are wrong, some calls fail.
@@ -37,9 +38,10 @@ def resize_image(
             _triangle(source, target).to(image.device)
             for source, target in zip(image.shape[1:], size, strict=True)
         )
-        return (rows @ image.float() @ columns.T).round().clamp_(0, 255).to(torch.uint8)
+        resized = rows @ image.float() @ columns.T
+        return resized if is_float else resized.round().clamp_(0, 255).to(torch.uint8)
     # The kernel for uint8 is fast and on the CPU only.
-    direct = image.device.type == "cpu"
+    direct = is_float or image.device.type == "cpu"
     resized = F.interpolate(
         image[None] if direct else image[None].float(),
         size=tuple(size),

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Shaped, UInt8
 from torch import Tensor
 
 from segscape.ops.resize import resize_image, resize_labels
@@ -11,14 +12,30 @@ from segscape.structures import LabelMap, StructureError
 from segscape.visualize.lettering import PAPER
 from segscape.visualize.overlay import difference, legend, overlay, side_by_side
 
+# Values that are sorted to find the darkest and the brightest.
+_MOST_RANKED = 1_000_000
 
-def as_rgb(image: UInt8[Tensor, "channel height width"]) -> UInt8[Tensor, "3 height width"]:
+
+def as_rgb(image: Shaped[Tensor, "channel height width"]) -> UInt8[Tensor, "3 height width"]:
     """Show an image of any number of channels: the first three, or the first as grey.
+
+    Args:
+        image: uint8 is shown as it is; of other types 0.1 % of the values become black and as many
+            white, since what lies between differs from camera to camera; all finite.
 
     >>> as_rgb(torch.zeros(1, 4, 6, dtype=torch.uint8)).shape
     torch.Size([3, 4, 6])
     """
-    return image[:3] if image.shape[0] >= 3 else image[:1].expand(3, -1, -1)
+    colors = image[:3] if image.shape[0] >= 3 else image[:1].expand(3, -1, -1)
+    if image.dtype == torch.uint8:
+        return colors
+    values = colors.cpu().double().numpy()
+    every = max(1, values.size // _MOST_RANKED)
+    low, high = np.percentile(values.ravel()[::every], (0.1, 99.9))
+    if low == high:  # nearly all the same
+        low, high = values.min(), values.max()
+    shares = (values - low) / (high - low) if high > low else np.full_like(values, 0.5)
+    return torch.from_numpy(np.rint(255 * shares.clip(0, 1)).astype(np.uint8))
 
 
 def comparison(
@@ -109,9 +126,9 @@ def preview(
 
 
 def smaller(
-    image: UInt8[Tensor, "channel _ _"], longest_side: int
-) -> UInt8[Tensor, "channel height width"]:
-    """Shrink an image to at most so many pixels on its longest side, by averaging."""
+    image: Shaped[Tensor, "channel _ _"], longest_side: int
+) -> Shaped[Tensor, "channel height width"]:
+    """Shrink an image, uint8 or float32, to at most so many pixels on its longest side."""
     return resize_image(image.cpu(), _shrunk(image.shape[1], image.shape[2], longest_side))
 
 
