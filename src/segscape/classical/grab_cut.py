@@ -305,7 +305,7 @@ def _known(
         wrong = int(np.count_nonzero(known[outside] == OBJECT))
         if wrong:
             raise MethodError(
-                f"grab_cut got {wrong:,} pixels marked as object outside the box {box}: "
+                f"grab_cut got marks of the object outside the box {box}, {wrong:,} in all: "
                 "enlarge the box or erase the marks"
             )
         known[outside] = BACKGROUND
@@ -318,8 +318,9 @@ def _outside(
     left, top, right, bottom = box
     if not (max(left, 0) < min(right, width) and max(top, 0) < min(bottom, height)):
         raise MethodError(
-            f"grab_cut got the box {box}, which holds no pixel of an image of {height} x {width}: "
-            "a box is (left, top, right, bottom) in pixels"
+            f"grab_cut got the box {box}, which holds no pixel of an image {width} wide and "
+            f"{height} high: give left, top, right, bottom in pixels, left below right, top below "
+            "bottom"
         )
     outside = np.ones((height, width), np.bool_)
     outside[max(top, 0) : bottom, max(left, 0) : right] = False
@@ -335,6 +336,8 @@ def _start(
         raise MethodError(
             "grab_cut got a box of the whole image, so nothing is known to be background: "
             "leave a margin, or mark some background"
+            if in_box
+            else "grab_cut got marks that mark nothing: mark some of the object or the background"
         )
     if has_background and has_object and not in_box:
         return known

@@ -34,7 +34,8 @@ class Marks:
 
     Args:
         marks: 255 where nothing is marked; None without scribbles.
-        boxes: left, top, right and bottom in pixels, right and bottom exclusive.
+        boxes: left, top, right and bottom in pixels, right and bottom exclusive; they may reach
+            beyond the image.
     """
 
     marks: UInt8[Tensor, "height width"] | None
@@ -123,7 +124,7 @@ def _drawn(path: Path, strokes: list[Any], size: Size) -> UInt8[Tensor, "height 
 def _box(path: Path, box: object, size: Size) -> tuple[int, int, int, int]:
     if isinstance(box, list) and len(box) == 4 and all(type(side) is int for side in box):
         left, top, right, bottom = box
-        if 0 <= left < right <= size.width and 0 <= top < bottom <= size.height:
+        if max(left, 0) < min(right, size.width) and max(top, 0) < min(bottom, size.height):
             return left, top, right, bottom
     raise MaskFileError(
         f"{path}: the box {box} is none in an image of {size.height} x {size.width} pixels: give "
