@@ -13,8 +13,9 @@ from skimage.transform import resize
 from torch import Tensor
 
 from benchmarks.measure import Comparison, compare
-from segscape.classical.alpha_expansion import LabelEnergy, alpha_expansion, potts_costs
+from segscape.classical.alpha_expansion import alpha_expansion
 from segscape.classical.k_means import k_means
+from segscape.classical.label_energy import LabelEnergy, potts_costs
 
 HEIGHT, WIDTH, LABELS = 480, 640, 8
 

@@ -95,9 +95,7 @@ def methods_picture() -> None:
         "watershed, 150": watershed(image, superpixels=150),
         "alpha-expansion, 8 labels": multi_label_cut(image),
         "random walker, 3 strokes": random_walker(image, strokes(image, two_classes=False)),
-        "graph cut, strokes": graph_cut(
-            image, strokes(image, two_classes=True), regional_weight=0.01
-        ),
+        "graph cut, strokes": graph_cut(image, strokes(image, two_classes=True)),
         "GrabCut, box": grab_cut(image, box=box(image)),
     }
     tiles: list[Tensor] = []
@@ -133,13 +131,13 @@ def interaction_picture() -> None:
     image = photograph(200)
     two, three = strokes(image, two_classes=True), strokes(image, two_classes=False)
     shown = [tinted(image, two), framed(image, box(image)), tinted(image, three)]
-    cut = graph_cut(image, two, regional_weight=0.01).mask
+    cut = graph_cut(image, two).mask
     grabbed = grab_cut(image, box=box(image)).mask
     walked = random_walker(image, three).partition.regions
     results = [cut_out(image, cut), cut_out(image, grabbed), tinted(image, walked, opacity=0.6)]
     rows = [
         side_by_side(shown, captions=["strokes", "a box", "strokes of three labels"]),
-        side_by_side(results, captions=["graph cut, colours 0.01", "GrabCut", "random walker"]),
+        side_by_side(results, captions=["graph cut", "GrabCut", "random walker"]),
     ]
     write("classical_interaction.png", stacked(rows))
 

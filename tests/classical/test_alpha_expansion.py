@@ -7,14 +7,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segscape.classical.alpha_expansion import (
+from segscape.classical.alpha_expansion import alpha_beta_swap, alpha_expansion
+from segscape.classical.label_energy import (
     GRID_OFFSETS,
     LabelEnergy,
-    alpha_beta_swap,
-    alpha_expansion,
     potts_costs,
-    truncated_linear_costs,
-    truncated_quadratic_costs,
+    truncated_costs,
 )
 from segscape.ops.max_flow import GridCut
 from segscape.structures import MethodError, SegscapeWarning
@@ -65,7 +63,7 @@ def noisy_stripes(labels=4, height=24, width=32):
 
 @pytest.mark.parametrize("neighbors", [4, 8])
 def test_the_energy_is_that_of_its_definition(neighbors):
-    costs = truncated_linear_costs(3, truncation=1.5)
+    costs = truncated_costs(3, truncation=1.5)
     energy, unary, weights = random_grid(5, neighbors=neighbors, costs=costs)
     labels = torch.tensor([[0, 2, 1], [2, 2, 0]])
     assert energy.of(labels) == written_out(unary, weights, costs, labels, neighbors)
@@ -74,7 +72,7 @@ def test_the_energy_is_that_of_its_definition(neighbors):
 @settings(max_examples=30)
 @given(st.integers(0, 10**6), st.sampled_from(["potts", "linear"]), st.booleans())
 def test_expansion_stays_within_twice_c_of_the_least_energy(seed, kind, shuffled):
-    costs = potts_costs(3) if kind == "potts" else truncated_linear_costs(3, truncation=2.0)
+    costs = potts_costs(3) if kind == "potts" else truncated_costs(3, truncation=2.0)
     energy, unary, weights = random_grid(seed, costs=costs)
     order = "random" if shuffled else "fixed"
     found = alpha_expansion(energy, order=order, seed=seed)
@@ -88,7 +86,7 @@ def test_expansion_stays_within_twice_c_of_the_least_energy(seed, kind, shuffled
 @settings(max_examples=30)
 @given(st.integers(0, 10**6))
 def test_swaps_never_raise_the_energy_of_a_semimetric_and_no_swap_is_left(seed):
-    energy, _, _ = random_grid(seed, costs=truncated_quadratic_costs(3, truncation=3.0))
+    energy, _, _ = random_grid(seed, costs=truncated_costs(3, truncation=3.0, power=2))
     found = alpha_beta_swap(energy)
     assert found.converged
     assert all(b <= a for a, b in itertools.pairwise(found.energies))
@@ -156,7 +154,7 @@ def test_one_label_one_pixel_and_one_row():
 
 
 def test_costs_that_are_no_metric_are_refused_or_cut_short():
-    energy, _, _ = random_grid(2, costs=truncated_quadratic_costs(3, truncation=9.0))
+    energy, _, _ = random_grid(2, costs=truncated_costs(3, truncation=9.0, power=2))
     with pytest.raises(
         MethodError, match=r"costs\[0, 2\] = 4 above costs\[0, 1\] \+ costs\[1, 2\]"
     ):
@@ -214,7 +212,7 @@ def test_wrong_options_and_starts_are_refused():
     with pytest.raises(MethodError, match="expected \\(2, 2\\)"):
         alpha_beta_swap(energy, initial=torch.zeros(3, dtype=torch.int64))
     with pytest.raises(MethodError, match="truncation"):
-        truncated_linear_costs(3, truncation=0.0)
+        truncated_costs(3, truncation=0.0)
 
 
 def test_other_implementation_reaches_the_same_energy():

@@ -5,9 +5,16 @@ import numpy as np
 import pytest
 import torch
 
-from segscape.classical.graph_cut import InteractiveCut, _Problem, graph_cut, volume_cut
-from segscape.ops.contrast import neighbours
-from segscape.ops.max_flow import EIGHT, FOUR, SIX
+from segscape.classical.graph_cut import (
+    InteractiveCut,
+    _Costs,
+    _Problem,
+    graph_cut,
+    volume_cut,
+)
+from segscape.classical.marked_colors import MarkedHistograms, MarkedMixtures
+from segscape.ops.contrast import boundary_costs, mean_sharpness, neighbours
+from segscape.ops.max_flow import EIGHT, FOUR, SIX, GridCut
 from segscape.structures import MethodError
 
 
@@ -38,26 +45,20 @@ def energy_by_hand(problem, mask, edges, offsets):
     ("shape", "offsets"), [((3, 4), FOUR), ((3, 4), EIGHT), ((2, 2, 3), SIX), ((1, 9), EIGHT)]
 )
 def test_the_least_energy_of_all_labellings_that_keep_the_marks(regional, shape, offsets):
-    from segscape.classical.graph_cut import _boundary_costs
-
     rng = np.random.default_rng(4)
     pixels = rng.random((2, *shape)).astype(np.float32)
     marks = np.full(shape, 255, np.uint8)
     marks.flat[[0, 1]] = 0
     marks.flat[[-1, -2]] = 1
-    problem = _Problem(
-        pixels,
-        marks,
-        offsets=offsets,
-        regional_weight=0.3,
-        sigma=None,
-        regional=regional,
-        components=2,
-        seed=0,
-        method="graph_cut",
+    learned = (
+        MarkedHistograms(pixels, marks)
+        if regional == "histogram"
+        else MarkedMixtures(pixels, marks, components=2, seed=0)
     )
+    costs = _Costs(learned, 0.3, mean_sharpness(pixels, offsets=offsets), offsets)
+    problem = _Problem(pixels, marks, costs)
     mask, energy = problem.solve()
-    edges = _boundary_costs(pixels, offsets, None)
+    edges = costs.boundary(pixels)
     assert energy == pytest.approx(energy_by_hand(problem, mask, edges, offsets), rel=1e-5)
     least = min(
         energy_by_hand(problem, candidate, edges, offsets)
@@ -92,10 +93,7 @@ def test_new_marks_go_on_to_what_all_marks_give():
     # The same models, from the start.
     cold = _Problem.__new__(_Problem)
     cold.__dict__.update(problem.__dict__)
-    from segscape.classical.graph_cut import _boundary_costs
-    from segscape.ops.max_flow import GridCut
-
-    edges = _boundary_costs((image.float() / 255).numpy(), EIGHT, None)
+    edges = boundary_costs((image.float() / 255).numpy())
     cold._cut = GridCut(problem._source, problem._sink, edges)
     mask, energy = cold.solve()
     assert (added.mask.numpy() == mask).all()
@@ -144,7 +142,7 @@ def test_sigma_and_weight_say_what_counts():
     [
         ({"marks": torch.full((12, 16), 255, dtype=torch.uint8)}, "no mark for the background"),
         ({"marks": torch.zeros((12, 16), dtype=torch.uint8)}, "no mark for the object"),
-        ({"marks": torch.full((12, 16), 7, dtype=torch.uint8)}, r"values \[7\], expected 0"),
+        ({"marks": torch.full((12, 16), 7, dtype=torch.uint8)}, "value 7, expected 0"),
         ({"marks": torch.zeros((5, 5), dtype=torch.uint8)}, "one mark per pixel"),
         ({"image": torch.full((3, 12, 16), torch.nan)}, "nan or infinite"),
         ({"image": torch.zeros((4, 12, 16)), "regional": "histogram"}, 'use "mixture"'),
@@ -159,3 +157,47 @@ def test_what_is_refused(change, message):
     parts: dict[str, Any] = {"image": image, "marks": marks, **change}
     with pytest.raises(MethodError, match=message):
         graph_cut(**parts)
+
+
+def disk_scene(side=150):
+    y, x = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
+    disk = (y - 0.5 * side) ** 2 + (x - 0.4 * side) ** 2 < (0.3 * side) ** 2
+    noise = torch.randn(3, side, side, generator=torch.Generator().manual_seed(0))
+    image = torch.where(disk, 0.7, 0.3) + 0.05 * noise
+    marks = torch.full((side, side), 255, dtype=torch.uint8)
+    marks[70:80, 40:70], marks[:6], marks[:, -6:] = 1, 0, 0
+    return image, disk, marks
+
+
+@pytest.mark.parametrize("options", [{}, {"regional": "histogram", "neighbors": 4}])
+def test_coarse_to_fine_is_close_to_full_size_and_small_images_are_cut_at_once(options):
+    image, disk, marks = disk_scene()
+    full = graph_cut(image, marks, coarse_to_fine=1, **options)
+    fast = graph_cut(image, marks, coarse_to_fine=3, **options)
+    assert float((fast.mask & disk).sum() / (fast.mask | disk).sum()) > 0.98
+    assert float((fast.mask == full.mask).float().mean()) > 0.995
+    assert fast.energy == pytest.approx(full.energy, rel=1e-3)
+    assert fast.mask[marks == 1].all()
+    assert not fast.mask[marks == 0].any()
+    assert torch.equal(graph_cut(image, marks, **options).mask, full.mask)
+
+
+def test_the_energy_in_strips_is_that_of_the_whole():
+    image, _, marks = disk_scene(90)
+    marks[40:50, 30:40] = 1
+    tall = image.repeat(1, 6, 1)
+    tall_marks = torch.full((540, 90), 255, dtype=torch.uint8)
+    tall_marks[:90] = marks
+    full = graph_cut(tall, tall_marks, sigma=0.1, coarse_to_fine=1)
+    fast = graph_cut(tall, tall_marks, sigma=0.1, coarse_to_fine=2)
+    assert float((fast.mask == full.mask).float().mean()) > 0.99
+    assert fast.energy == pytest.approx(full.energy, rel=1e-3)
+
+
+def test_marks_of_both_kinds_in_one_block():
+    image, marks = two_halves()
+    marks[:] = 255
+    marks[6, 8], marks[6, 7] = 1, 0
+    mask = graph_cut(image, marks, regional_weight=0.0, coarse_to_fine=16).mask
+    assert mask[6, 8]
+    assert not mask[6, 7]

@@ -49,6 +49,7 @@ def test_json_holds_strokes_and_boxes(written):
     assert found.marks[2].tolist() == [255, 2, 2, 2, 2, 2, 2, 255, 255, 255, 255, 255]
     assert (found.marks != 255).sum() == 6
     assert read_marks(written({"boxes": [[0, 1, 12, 10]]}), SIZE).marks is None
+    assert read_marks(written({"boxes": [[-2, 1, 99, 5]]}), SIZE).boxes == ((-2, 1, 99, 5),)
 
 
 def test_strokes_of_one_label_may_cross(written):
@@ -72,6 +73,8 @@ def test_strokes_of_one_label_may_cross(written):
         ({"strokes": [{"points": [[1, 1]], "width": -2, "label": 1}]}, "stroke 1 is malformed"),
         ({"strokes": [{"points": [[50, 50]], "label": 1}]}, "lies outside the image of 10 x 12"),
         ({"boxes": [[3, 3, 3, 9]]}, "is none in an image"),
+        ({"boxes": [[9, 3, 3, 9]]}, "is none in an image"),
+        ({"boxes": [[50, 50, 60, 60]]}, "is none in an image"),
         ({"boxes": [[3, 3, 9.5, 9]]}, "is none in an image"),
         ({"boxes": [3, 3, 9, 9]}, "is none in an image"),
     ],

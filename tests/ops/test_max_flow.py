@@ -9,7 +9,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import maximum_flow
 
 from segscape.ops import max_flow
-from segscape.ops.max_flow import EIGHT, FOUR, SIX, GridCut, SparseCut
+from segscape.ops.max_flow import EIGHT, FOUR, SIX, GridCut
 
 
 def pairs_of(shape, offsets):
@@ -126,12 +126,12 @@ def test_heights_that_run_out_start_again(monkeypatch):
     capacities = random_cut(5, (6, 40), FOUR)
     flow = GridCut(*capacities, offsets=FOUR).solve()
     levels = iter((1, 2, 3))
-    run = max_flow._run_downhill
+    run = max_flow.run_downhill
 
     def stopped_early(graph, forest, most_levels):
         return run(graph, forest, next(levels, most_levels))
 
-    monkeypatch.setattr(max_flow, "_run_downhill", stopped_early)
+    monkeypatch.setattr(max_flow, "run_downhill", stopped_early)
     assert GridCut(*capacities, offsets=FOUR).solve() == flow
 
 
@@ -139,36 +139,6 @@ def test_nothing_to_cut():
     cut = GridCut(np.zeros((2, 3)), np.zeros((2, 3)), np.ones((4, 2, 3)))
     assert cut.solve() == 0
     assert not cut.source_side.any()
-
-
-@pytest.mark.parametrize("dtype", [np.int32, np.float64])
-def test_a_graph_is_the_grid_it_describes(dtype):
-    for seed in range(5):
-        capacities = [c.astype(dtype) for c in random_cut(seed, (6, 7), EIGHT)]
-        source, sink, edges, reverse = capacities
-        ids = np.arange(42).reshape(6, 7)
-        found = list(pairs_of((6, 7), EIGHT))
-        graph = SparseCut(
-            source.ravel(),
-            sink.ravel(),
-            np.array([(ids[p], ids[q]) for _, p, q in found]),
-            np.array([edges[k][p] for k, p, _ in found]),
-            np.array([reverse[k][p] for k, p, _ in found]),
-        )
-        grid = GridCut(*capacities)
-        assert graph.solve() == grid.solve()
-        assert (graph.source_side == grid.source_side.ravel()).all()
-        graph.add_terminals(sink.ravel() - source.ravel(), source.ravel() - sink.ravel())
-        grid.add_terminals(sink - source, source - sink)
-        assert graph.solve() == grid.solve()
-
-
-def test_a_graph_with_loops_doubles_and_no_edges():
-    pairs = np.array([[0, 0], [0, 1], [1, 0], [0, 1]])
-    cut = SparseCut(np.array([9, 0]), np.array([0, 9]), pairs, np.array([7, 1, 2, 1]))
-    assert cut.solve() == 4
-    none = np.zeros((0, 2), int)
-    assert SparseCut(np.array([9, 0]), np.array([1, 9]), none, np.zeros(0, int)).solve() == 1
 
 
 @pytest.mark.parametrize(
@@ -194,11 +164,9 @@ def test_what_is_refused(change, message):
         GridCut(**parts)
 
 
-def test_what_edits_and_graphs_refuse():
+def test_what_edits_refuse():
     cut = GridCut(np.ones((1, 2), int), np.ones((1, 2), int), np.ones((4, 1, 2), int))
     with pytest.raises(ValueError, match="for a cut of integers: round it"):
         cut.add_terminals(np.ones((1, 2)), np.ones((1, 2)))
     with pytest.raises(ValueError, match=r"expected .1, 2."):
         cut.add_terminals(np.ones((2, 2), int), np.ones((2, 2), int))
-    with pytest.raises(ValueError, match="got pairs of nodes 0"):
-        SparseCut(np.ones(2), np.ones(2), np.array([[0, 2]]), np.ones(1))

@@ -21,11 +21,10 @@ import torch.nn.functional as F
 from jaxtyping import Float32, UInt8
 from numpy import ndarray
 
+from segscape.classical.object_marks import BACKGROUND, OBJECT, UNKNOWN
 from segscape.ops.contrast import neighbours
 from segscape.ops.max_flow import EIGHT, GridCut
 from segscape.structures import MethodError
-
-BACKGROUND, OBJECT, UNKNOWN = 0, 1, 255
 
 Window = tuple[slice, slice]
 # What a window of the image costs: `difference` and `boundary` as `BandCut` takes them.
@@ -133,20 +132,24 @@ def enlarged(
 
 def cut_in_tiles(
     band: UInt8[ndarray, "height width"],
-    label: UInt8[ndarray, "height width"],
+    coarse: UInt8[ndarray, "rows columns"],
+    factor: int,
     costs: WindowCosts,
     *,
+    offsets: Sequence[Sequence[int]] = EIGHT,
     tile: int = _TILE,
 ) -> UInt8[ndarray, "height width"]:
     """Lower the energy of the labels in a band, tile by tile, twice.
 
     Args:
-        band: 255 where labels may change.
-        label: 0 or 1, to start from.
+        band: 255 where labels may change, from what the coarse level says.
+        coarse: 0 or 1 for each block.
+        factor: pixels across a block.
         costs: the costs in a window of the image.
+        offsets: steps to neighbours, as for `BandCut`.
         tile: side of a tile in pixels, 2 or more.
     """
-    label = label.copy()
+    label = enlarged(coarse, band, factor)
     open_ = band == UNKNOWN
     for first in (0, -(tile // 2)):
         for inner in _tiles(open_.shape, first, tile):
@@ -165,7 +168,7 @@ def cut_in_tiles(
                 slice(outer[1].start + small[1].start, outer[1].start + small[1].stop),
             )
             difference, boundary = costs(window)
-            label[window] = BandCut(marks[small], boundary).labels(difference)
+            label[window] = BandCut(marks[small], boundary, offsets=offsets).labels(difference)
     return label
 
 

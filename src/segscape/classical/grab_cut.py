@@ -29,30 +29,21 @@ from numpy import ndarray
 from torch import Tensor
 
 from segscape.classical.banded_cut import (
-    BACKGROUND,
-    OBJECT,
-    UNKNOWN,
     BandCut,
     Window,
     band_marks,
     coarse_factor,
     cut_in_tiles,
-    enlarged,
     shrunk_marks,
     shrunk_pixels,
     window_of,
 )
+from segscape.classical.color_unit import ColorUnit, sampling_step
+from segscape.classical.object_marks import BACKGROUND, OBJECT, UNKNOWN, object_marks
 from segscape.classical.pixels import refuse_beyond_memory, unit_pixels
-from segscape.ops.contrast import boundary_costs, mean_sharpness, neighbours
+from segscape.ops.contrast import boundary_costs, cost_of_cut, mean_sharpness
 from segscape.ops.gaussian_mixture import GaussianMixture, learned_mixtures, sampled_mixture
-from segscape.ops.max_flow import EIGHT
 from segscape.structures import MethodError
-
-# The variance to within which colours are known, as a share of the image's variance: about what
-# rounding to 8 bits leaves in a photograph.
-_NOISE = 2e-5
-# The unit of colours, and the mixtures at full size, are learned from about this many pixels.
-_SAMPLE = 100_000
 
 
 @dataclass(frozen=True)
@@ -139,7 +130,7 @@ def grab_cut(
     known = _known(pixels.shape[1:], box, marks)
     start = _start(known, in_box=box is not None)
     _check_memory(known, channels, factor)
-    unit = _unit_of(pixels)
+    unit = ColorUnit.of(pixels)
     level = unit.standard(shrunk_pixels(pixels, factor) if factor > 1 else pixels)
     if factor > 1:
         start = shrunk_marks(start, factor)
@@ -227,16 +218,12 @@ class _Search:
         """U + V (equations 7 and 11) of the labels."""
         is_object = self.label == OBJECT
         data = np.where(is_object.ravel(), self.costs[OBJECT], self.costs[BACKGROUND])
-        energy = float(data.sum(dtype=np.float64))
-        pairs = neighbours(is_object.shape, EIGHT)
-        for cost, (start, end) in zip(self.boundary, pairs, strict=True):
-            energy += float(cost[start][is_object[start] != is_object[end]].sum(dtype=np.float64))
-        return energy
+        return float(data.sum(dtype=np.float64)) + cost_of_cut(self.boundary, is_object)
 
 
 def _at_full_size(
     pixels: Float32[ndarray, "channel height width"],
-    unit: "_Unit",
+    unit: ColorUnit,
     known: UInt8[ndarray, "height width"],
     coarse: UInt8[ndarray, "rows columns"],
     mixtures: list[GaussianMixture],
@@ -245,7 +232,7 @@ def _at_full_size(
 ) -> tuple[UInt8[ndarray, "height width"], list[GaussianMixture]]:
     """Learn the colours again from single pixels, and cut the band around the coarse boundary."""
     marks = band_marks(known, coarse, factor)
-    step = _step(marks.size)
+    step = sampling_step(marks.size)
     # Not from the band, whose labels are what is sought.
     some = unit.standard(pixels[:, ::step, ::step]).reshape(len(pixels), -1)
     nearest = [mixture.costs(some)[1] for mixture in mixtures]
@@ -260,7 +247,7 @@ def _at_full_size(
         difference = mixtures[BACKGROUND].costs(flat)[0] - mixtures[OBJECT].costs(flat)[0]
         return difference.reshape(part.shape[1:]), boundary
 
-    return cut_in_tiles(marks, enlarged(coarse, known, factor), costs), mixtures
+    return cut_in_tiles(marks, coarse, factor, costs), mixtures
 
 
 def _learned(
@@ -274,7 +261,7 @@ def _learned(
     counts = tuple(len(mixture.weights) for mixture in mixtures)
     component = np.where(flat == OBJECT, nearest[OBJECT] + counts[0], nearest[BACKGROUND])
     component = np.where(flat == UNKNOWN, UNKNOWN, component).astype(np.uint8)
-    learned = learned_mixtures(pixels, component, counts, _NOISE)
+    learned = learned_mixtures(pixels, component, counts, ColorUnit.NOISE)
     return [new or old for new, old in zip(learned, mixtures, strict=True)]
 
 
@@ -286,8 +273,8 @@ def _start_mixture(
 ) -> GaussianMixture:
     # An object of no pixel may have any colour, none likelier than the image's own.
     places = np.flatnonzero(own if own.any() else np.ones_like(own))
-    some = pixels.reshape(len(pixels), -1)[:, places[:: _step(len(places)) ** 2]]
-    return sampled_mixture(some, components, _NOISE, seed)
+    some = pixels.reshape(len(pixels), -1)[:, places[:: sampling_step(len(places)) ** 2]]
+    return sampled_mixture(some, components, ColorUnit.NOISE, seed)
 
 
 def _check_options(gamma: float, components: int, iterations: int, tolerance: float) -> None:
@@ -312,24 +299,13 @@ def _known(
         raise MethodError("grab_cut got neither a box nor marks: draw one around or on the object")
     known = np.full((height, width), UNKNOWN, np.uint8)
     if marks is not None:
-        known = marks.detach().cpu().numpy().copy()
-        if known.shape != (height, width):
-            raise MethodError(
-                f"grab_cut got marks of {known.shape[0]} x {known.shape[1]} pixels for an image of "
-                f"{height} x {width}: draw them on this image"
-            )
-        others = np.setdiff1d(known, (BACKGROUND, OBJECT, UNKNOWN))
-        if others.size:
-            raise MethodError(
-                f"grab_cut got marks of value {others[0]}, expected 0 for background, 1 for object "
-                "and 255 for pixels without a mark"
-            )
+        known = object_marks(marks, shape, "grab_cut")
     if box is not None:
         outside = _outside(box, height, width)
         wrong = int(np.count_nonzero(known[outside] == OBJECT))
         if wrong:
             raise MethodError(
-                f"grab_cut got {wrong:,} pixels marked as object outside the box {box}: "
+                f"grab_cut got marks of the object outside the box {box}, {wrong:,} in all: "
                 "enlarge the box or erase the marks"
             )
         known[outside] = BACKGROUND
@@ -342,8 +318,9 @@ def _outside(
     left, top, right, bottom = box
     if not (max(left, 0) < min(right, width) and max(top, 0) < min(bottom, height)):
         raise MethodError(
-            f"grab_cut got the box {box}, which holds no pixel of an image of {height} x {width}: "
-            "a box is (left, top, right, bottom) in pixels"
+            f"grab_cut got the box {box}, which holds no pixel of an image {width} wide and "
+            f"{height} high: give left, top, right, bottom in pixels, left below right, top below "
+            "bottom"
         )
     outside = np.ones((height, width), np.bool_)
     outside[max(top, 0) : bottom, max(left, 0) : right] = False
@@ -359,6 +336,8 @@ def _start(
         raise MethodError(
             "grab_cut got a box of the whole image, so nothing is known to be background: "
             "leave a margin, or mark some background"
+            if in_box
+            else "grab_cut got marks that mark nothing: mark some of the object or the background"
         )
     if has_background and has_object and not in_box:
         return known
@@ -372,35 +351,3 @@ def _check_memory(known: UInt8[ndarray, "height width"], channels: int, factor: 
     need = (8.0 * channels + 60) * known.size + 110.0 * window if factor == 1 else 8.0 * known.size
     cure = "set coarse_to_fine=None" if factor == 1 else "shrink the image"
     refuse_beyond_memory(need, "grab_cut", f"{cure} or draw a smaller box")
-
-
-@dataclass(frozen=True)
-class _Unit:
-    """Pixels are compared as (pixel - shift) / scale: about 0 in the mean, 1 in size.
-
-    The scale is one for all channels, so that nothing but the unit of the energy changes.
-    """
-
-    shift: Float32[ndarray, "channel"]
-    scale: float
-
-    def standard(
-        self, pixels: Float32[ndarray, "channel height width"]
-    ) -> Float32[ndarray, "channel height width"]:
-        standard = pixels - self.shift[:, None, None]
-        standard /= np.float32(self.scale)
-        return np.ascontiguousarray(standard)
-
-
-def _unit_of(pixels: Float32[ndarray, "channel height width"]) -> _Unit:
-    """From about `_SAMPLE` of the pixels; of scale 1 where all are equal."""
-    step = _step(pixels[0].size)
-    some = pixels[:, ::step, ::step]
-    shift = some.mean(axis=(1, 2), dtype=np.float64)
-    variance = np.square(some - shift[:, None, None]).mean()
-    return _Unit(shift.astype(np.float32), float(np.sqrt(variance)) or 1.0)
-
-
-def _step(count: int) -> int:
-    """Every how many rows and columns about `_SAMPLE` pixels are."""
-    return max(1, round((count / _SAMPLE) ** 0.5))

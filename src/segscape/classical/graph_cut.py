@@ -7,36 +7,40 @@ Differs from the paper: colours of any number of channels, their differences mea
 |I_p - I_q|; regional terms from mixtures of Gaussians, too; the camera noise sigma is by default
 the root of the mean squared difference of neighbours; boundaries cost the same in both directions.
 Costs may be negative logarithms of densities and so below zero: only their difference enters the
-cut.
+cut. Images of more than a megapixel are cut coarse to fine (`banded_cut`).
 
 Differs from PyMaxflow, which cuts graphs that the user builds: this is the method itself, and new
 marks go on from the flow found before. scikit-image and OpenCV have no such method.
 
 Time is that of the minimum cut, in practice little more than linear in pixels. Memory: about 130
-bytes per pixel, and 8 per pixel and channel.
+bytes per pixel, and 8 per pixel and channel; coarse to fine, 20 per pixel, and 8 per channel.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float32, Shaped, UInt8
 from numpy import ndarray
-from scipy import ndimage
 from torch import Tensor
 
+from segscape.classical.banded_cut import (
+    Window,
+    band_marks,
+    coarse_factor,
+    cut_in_tiles,
+    shrunk_marks,
+    shrunk_pixels,
+)
+from segscape.classical.marked_colors import MarkedHistograms, MarkedMixtures
+from segscape.classical.object_marks import BACKGROUND, OBJECT, UNKNOWN, object_marks
 from segscape.classical.pixels import refuse_beyond_memory, unit_pixels
-from segscape.ops.contrast import neighbours
-from segscape.ops.gaussian_mixture import sampled_mixture
+from segscape.ops.contrast import boundary_costs, cost_of_cut, mean_sharpness, neighbours
 from segscape.ops.max_flow import EIGHT, FOUR, SIX, GridCut
 from segscape.structures import MethodError
 
-BACKGROUND, OBJECT, UNMARKED = 0, 1, 255
-
-_BINS = 16
-# The variance to within which colours are known, as a share of the image's: rounding to 8 bits.
-_NOISE = 2e-5
+_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -69,11 +73,12 @@ def graph_cut(
     image: Shaped[Tensor, "channel height width"],
     marks: UInt8[Tensor, "marked_height marked_width"],
     *,
-    regional_weight: float = 0.1,
+    regional_weight: float = 0.01,
     sigma: float | None = None,
     regional: Literal["mixture", "histogram"] = "mixture",
     components: int = 5,
     neighbors: int = 8,
+    coarse_to_fine: int | None = None,
     seed: int = 0,
 ) -> GraphCut:
     """Cut out the object that marks show.
@@ -89,29 +94,33 @@ def graph_cut(
             of 16 bins a channel, for up to 3 channels.
         components: Gaussians in each mixture, 1 to 100.
         neighbors: 4, or 8 with those over corners, whose boundaries are smoother.
+        coarse_to_fine: 1 cuts at full size at once; 2 to 64 cuts blocks of so many pixels across,
+            and then a band around the object at full size. By default 1 for images of up to a
+            megapixel, and blocks above, about 0.3 million of them.
         seed: chooses the pixels from which the mixtures start.
 
     Raises:
         MethodError: for an image `unit_pixels` refuses, options out of range, marks of other values
             or size or without one of the two kinds, and beyond this machine's memory.
     """
-    return InteractiveCut(
-        image,
-        marks,
-        regional_weight=regional_weight,
-        sigma=sigma,
-        regional=regional,
-        components=components,
-        neighbors=neighbors,
-        seed=seed,
-    ).result
+    options = _Options("graph_cut", regional_weight, sigma, regional, components, seed)
+    offsets = _offsets(neighbors)
+    pixels = unit_pixels(image, "graph_cut").numpy()
+    known = _marks_of_both_kinds(marks, pixels, options)
+    height, width = known.shape
+    factor = coarse_factor(height, width, coarse_to_fine, "graph_cut")
+    if factor == 1:
+        mask, energy = _Problem(pixels, known, _learned(pixels, known, offsets, options)).solve()
+    else:
+        mask, energy = _coarse_to_fine(pixels, known, offsets, options, factor)
+    return GraphCut(torch.from_numpy(mask), energy)
 
 
 def volume_cut(
     volume: Shaped[Tensor, "channel depth height width"],
     marks: UInt8[Tensor, "marked_depth marked_height marked_width"],
     *,
-    regional_weight: float = 0.1,
+    regional_weight: float = 0.01,
     sigma: float | None = None,
     regional: Literal["mixture", "histogram"] = "mixture",
     components: int = 5,
@@ -122,27 +131,19 @@ def volume_cut(
     Raises:
         MethodError: as `graph_cut`.
     """
+    options = _Options("volume_cut", regional_weight, sigma, regional, components, seed)
     channels, depth, height, width = volume.shape
-    pixels = unit_pixels(volume.reshape(channels, depth * height, width), "volume_cut").numpy()
-    problem = _Problem(
-        pixels.reshape(volume.shape),
-        _checked_marks(marks, volume.shape[1:], "volume_cut"),
-        offsets=SIX,
-        regional_weight=regional_weight,
-        sigma=sigma,
-        regional=regional,
-        components=components,
-        seed=seed,
-        method="volume_cut",
-    )
-    mask, energy = problem.solve()
+    flat = unit_pixels(volume.reshape(channels, depth * height, width), "volume_cut").numpy()
+    pixels = flat.reshape(volume.shape)
+    known = _marks_of_both_kinds(marks, pixels, options)
+    mask, energy = _Problem(pixels, known, _learned(pixels, known, SIX, options)).solve()
     return VolumeCut(torch.from_numpy(mask), energy)
 
 
 class InteractiveCut:
     """A cut that goes on from its last flow when marks are added (the paper's section 2.6).
 
-    The colours stay those learned from the first marks.
+    It is of the whole image at full size. The colours stay those learned from the first marks.
 
     Args:
         image: as for `graph_cut`, like all that follow.
@@ -168,27 +169,18 @@ class InteractiveCut:
         image: Shaped[Tensor, "channel height width"],
         marks: UInt8[Tensor, "marked_height marked_width"],
         *,
-        regional_weight: float = 0.1,
+        regional_weight: float = 0.01,
         sigma: float | None = None,
         regional: Literal["mixture", "histogram"] = "mixture",
         components: int = 5,
         neighbors: int = 8,
         seed: int = 0,
     ) -> None:
-        if neighbors not in (4, 8):
-            raise MethodError(f"graph_cut got neighbors={neighbors}, expected 4 or 8")
+        options = _Options("graph_cut", regional_weight, sigma, regional, components, seed)
+        offsets = _offsets(neighbors)
         pixels = unit_pixels(image, "graph_cut").numpy()
-        self._problem = _Problem(
-            pixels,
-            _checked_marks(marks, image.shape[1:], "graph_cut"),
-            offsets=FOUR if neighbors == 4 else EIGHT,
-            regional_weight=regional_weight,
-            sigma=sigma,
-            regional=regional,
-            components=components,
-            seed=seed,
-            method="graph_cut",
-        )
+        known = _marks_of_both_kinds(marks, pixels, options)
+        self._problem = _Problem(pixels, known, _learned(pixels, known, offsets, options))
         self._solve()
 
     def add(self, marks: UInt8[Tensor, "marked_height marked_width"]) -> GraphCut:
@@ -200,14 +192,148 @@ class InteractiveCut:
         Raises:
             MethodError: for marks of other values or size.
         """
-        shape = self._problem.marks.shape
-        self._problem.add(_checked_marks(marks, shape, "graph_cut", both=False))
+        self._problem.add(object_marks(marks, self._problem.marks.shape, "graph_cut"))
         return self._solve()
 
     def _solve(self) -> GraphCut:
         mask, energy = self._problem.solve()
         self.result = GraphCut(torch.from_numpy(mask), energy)
         return self.result
+
+
+@dataclass(frozen=True)
+class _Options:
+    method: str
+    regional_weight: float
+    sigma: float | None
+    regional: str
+    components: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        for name, is_right, expected in (
+            ("regional_weight", 0 <= self.regional_weight < 1e6, "0 or more"),
+            ("sigma", self.sigma is None or 0 < self.sigma < np.inf, "above 0, or None"),
+            ("regional", self.regional in ("mixture", "histogram"), '"mixture" or "histogram"'),
+            ("components", 1 <= self.components <= 100, "1 to 100"),
+        ):
+            if not is_right:
+                value = getattr(self, name)
+                raise MethodError(f"{self.method} got {name}={value!r}, expected {expected}")
+
+
+def _offsets(neighbors: int) -> tuple[tuple[int, ...], ...]:
+    if neighbors not in (4, 8):
+        raise MethodError(f"graph_cut got neighbors={neighbors}, expected 4 or 8")
+    return FOUR if neighbors == 4 else EIGHT
+
+
+def _marks_of_both_kinds(
+    marks: Shaped[Tensor, "*marked"], pixels: Float32[ndarray, "channel *grid"], options: _Options
+) -> UInt8[ndarray, "*grid"]:
+    known = object_marks(marks, pixels.shape[1:], options.method)
+    for label, name in ((BACKGROUND, "background"), (OBJECT, "object")):
+        if not (known == label).any():
+            raise MethodError(
+                f"{options.method} got no mark for the {name}: mark at least one pixel of it by "
+                f"{label}"
+            )
+    return known
+
+
+@dataclass(frozen=True)
+class _Costs:
+    """What the paper's table 1 is made of, for any window of the image."""
+
+    colors: MarkedMixtures | MarkedHistograms
+    regional_weight: float
+    sharpness: float
+    offsets: tuple[tuple[int, ...], ...]
+
+    def regional(
+        self, pixels: Float32[ndarray, "channel *grid"]
+    ) -> list[Float32[ndarray, "*grid"]]:
+        """The paper's lambda R_p("bkg") and lambda R_p("obj")."""
+        return [np.float32(self.regional_weight) * cost for cost in self.colors.costs(pixels)]
+
+    def boundary(
+        self, pixels: Float32[ndarray, "channel *grid"]
+    ) -> Float32[ndarray, "offset *grid"]:
+        """B_pq = exp(-|I_p - I_q|^2 / (2 sigma^2)) / |p - q|."""
+        return boundary_costs(pixels, offsets=self.offsets, sharpness=self.sharpness)
+
+    def energy(
+        self, pixels: Float32[ndarray, "channel height width"], mask: Bool[ndarray, "height width"]
+    ) -> float:
+        """The paper's equation 1, by strips of rows."""
+        total = 0.0
+        for top in range(0, len(mask), _ROWS):
+            part, own = pixels[:, top : top + _ROWS + 1], mask[top : top + _ROWS + 1]
+            boundary = self.boundary(part)
+            boundary[:, _ROWS:] = 0
+            total += cost_of_cut(boundary, own, offsets=self.offsets)
+            of_background, of_object = self.regional(part[:, :_ROWS])
+            total += float(np.where(own[:_ROWS], of_object, of_background).sum(dtype=np.float64))
+        return total
+
+
+def _learned(
+    pixels: Float32[ndarray, "channel *grid"],
+    known: UInt8[ndarray, "*grid"],
+    offsets: tuple[tuple[int, ...], ...],
+    options: _Options,
+) -> _Costs:
+    if options.regional == "mixture":
+        colors = MarkedMixtures(pixels, known, options.components, options.seed)
+    elif len(pixels) <= 3:
+        colors = MarkedHistograms(pixels, known)
+    else:
+        raise MethodError(
+            f"{options.method} got {len(pixels)} channels for histograms, expected up to 3: "
+            'use "mixture"'
+        )
+    return _Costs(colors, options.regional_weight, _sharpness(pixels, offsets, options), offsets)
+
+
+def _sharpness(
+    pixels: Float32[ndarray, "channel *grid"],
+    offsets: tuple[tuple[int, ...], ...],
+    options: _Options,
+) -> float:
+    if options.sigma is None:
+        return mean_sharpness(pixels, offsets=offsets)
+    return 1 / (2 * options.sigma**2)
+
+
+def _coarse_to_fine(
+    pixels: Float32[ndarray, "channel height width"],
+    known: UInt8[ndarray, "height width"],
+    offsets: tuple[tuple[int, ...], ...],
+    options: _Options,
+    factor: int,
+) -> tuple[Bool[ndarray, "height width"], float]:
+    """Cut blocks, then a band around their boundary; also the energy at full size."""
+    refuse_beyond_memory((20.0 + 8 * len(pixels)) * known.size, options.method, "shrink the image")
+    costs = _learned(pixels, known, offsets, options)
+    blocks = shrunk_pixels(pixels, factor)
+    # A block's colour stands for factor^2 pixels, its side for factor of them.
+    coarse_costs = replace(
+        costs,
+        regional_weight=costs.regional_weight * factor,
+        sharpness=_sharpness(blocks, offsets, options),
+    )
+    coarse, _ = _Problem(blocks, shrunk_marks(known, factor), coarse_costs).solve()
+
+    def of_window(window: Window) -> tuple[ndarray, ndarray]:
+        part = pixels[(slice(None), *window)]
+        of_background, of_object = costs.regional(part)
+        return of_background - of_object, costs.boundary(part)
+
+    blocks_of_object = coarse.astype(np.uint8)
+    band = band_marks(known, blocks_of_object, factor)
+    label = cut_in_tiles(band, blocks_of_object, factor, of_window, offsets=offsets)
+    mask = label == OBJECT
+    return mask, costs.energy(pixels, mask)
 
 
 class _Problem:
@@ -217,31 +343,19 @@ class _Problem:
         self,
         pixels: Float32[ndarray, "channel *grid"],
         marks: UInt8[ndarray, "*grid"],
-        *,
-        offsets: tuple[tuple[int, ...], ...],
-        regional_weight: float,
-        sigma: float | None,
-        regional: str,
-        components: int,
-        seed: int,
-        method: str,
+        costs: _Costs,
     ) -> None:
-        _check_options(regional_weight, sigma, regional, components, len(pixels), method)
         refuse_beyond_memory(
-            marks.size * (80.0 + 12 * len(offsets) + 8 * len(pixels)),
-            method,
-            "shrink the image, or cut it in windows",
+            marks.size * (80.0 + 12 * len(costs.offsets) + 8 * len(pixels)),
+            "a graph cut at full size",
+            "shrink the image, or cut it coarse to fine or in windows",
         )
         self.marks = marks.copy()
-        edges = _boundary_costs(pixels, offsets, sigma)
-        self._hard = 1 + _largest_sum(edges, offsets)
-        learned = _histogram_costs if regional == "histogram" else _mixture_costs
-        # lambda R_p("bkg") and lambda R_p("obj")
-        self._regional = [
-            np.float32(regional_weight) * cost for cost in learned(pixels, marks, components, seed)
-        ]
+        edges = costs.boundary(pixels)
+        self._hard = 1 + _largest_sum(edges, costs.offsets)
+        self._regional = costs.regional(pixels)
         self._source, self._sink = self._terminals(self.marks)
-        self._cut = GridCut(self._source, self._sink, edges, offsets=offsets)
+        self._cut = GridCut(self._source, self._sink, edges, offsets=costs.offsets)
 
     def solve(self) -> tuple[Bool[ndarray, "*grid"], float]:
         """The object, and the energy."""
@@ -251,12 +365,12 @@ class _Problem:
         # The cut knows the lesser cost of an unmarked pixel as 0, and a marked one's as 0.
         least = np.minimum(of_background, of_object)
         marked = np.where(self.marks == OBJECT, of_object, of_background)
-        known = np.where(self.marks == UNMARKED, least, marked).sum(dtype=np.float64)
+        known = np.where(self.marks == UNKNOWN, least, marked).sum(dtype=np.float64)
         return mask, float(boundary_and_more + known)
 
     def add(self, marks: UInt8[ndarray, "*grid"]) -> None:
         """Change the terminals of the pixels that are marked now."""
-        self.marks = np.where(marks == UNMARKED, self.marks, marks)
+        self.marks = np.where(marks == UNKNOWN, self.marks, marks)
         source, sink = self._terminals(self.marks)
         self._cut.add_terminals(source - self._source, sink - self._sink)
         self._source, self._sink = source, sink
@@ -272,76 +386,6 @@ class _Problem:
         return np.maximum(difference, 0), np.maximum(-difference, 0)
 
 
-def _checked_marks(
-    marks: Shaped[Tensor, "*grid"], shape: tuple[int, ...], method: str, *, both: bool = True
-) -> UInt8[ndarray, "*grid"]:
-    if tuple(marks.shape) != tuple(shape):
-        raise MethodError(
-            f"{method} got marks of {tuple(marks.shape)} for an image of {tuple(shape)}: "
-            "give one mark per pixel"
-        )
-    array = marks.detach().cpu().numpy()
-    used = np.unique(array).tolist()
-    if not set(used) <= {BACKGROUND, OBJECT, UNMARKED}:
-        raise MethodError(
-            f"{method} got marks of values {used[:8]}, expected 0 for background, 1 for object, "
-            "255 for neither"
-        )
-    for label, name in ((BACKGROUND, "background"), (OBJECT, "object")):
-        if both and label not in used:
-            raise MethodError(
-                f"{method} got no mark for the {name}: mark at least one pixel of it by {label}"
-            )
-    return array
-
-
-def _check_options(
-    regional_weight: float,
-    sigma: float | None,
-    regional: str,
-    components: int,
-    channels: int,
-    method: str,
-) -> None:
-    if not 0 <= regional_weight < 1e6:
-        raise MethodError(f"{method} got regional_weight={regional_weight}, expected 0 or more")
-    if sigma is not None and not 0 < sigma < np.inf:
-        raise MethodError(f"{method} got sigma={sigma}, expected above 0, or None")
-    if not 1 <= components <= 100:
-        raise MethodError(f"{method} got components={components}, expected 1 to 100")
-    if regional not in ("mixture", "histogram"):
-        raise MethodError(f'{method} got regional={regional!r}, expected "mixture" or "histogram"')
-    if regional == "histogram" and channels > 3:
-        raise MethodError(
-            f'{method} got {channels} channels for histograms, expected up to 3: use "mixture"'
-        )
-
-
-def _boundary_costs(
-    pixels: Float32[ndarray, "channel *grid"],
-    offsets: tuple[tuple[int, ...], ...],
-    sigma: float | None,
-) -> Float32[ndarray, "offset *grid"]:
-    """B_pq = exp(-|I_p - I_q|^2 / (2 sigma^2)) / |p - q|."""
-    costs = np.zeros((len(offsets), *pixels.shape[1:]), np.float32)
-    pairs = list(neighbours(pixels.shape[1:], offsets))
-    total, count = 0.0, 0
-    for k, (start, end) in enumerate(pairs):
-        square = costs[(k, *start)]
-        for channel in pixels:
-            square += np.square(channel[end] - channel[start])
-        total += float(square.sum(dtype=np.float64))
-        count += square.size
-    variance = total / max(count, 1) if sigma is None else sigma**2
-    for k, (start, _) in enumerate(pairs):
-        square = costs[(k, *start)]
-        # Where all are equal, so are all boundaries.
-        square *= np.float32(-0.5 / variance if variance > 0 else 0)
-        np.exp(square, out=square)
-        square /= np.float32(np.linalg.norm(offsets[k]))
-    return costs
-
-
 def _largest_sum(
     edges: Float32[ndarray, "offset *grid"], offsets: tuple[tuple[int, ...], ...]
 ) -> float:
@@ -351,44 +395,3 @@ def _largest_sum(
         total[start] += edge[start]
         total[end] += edge[start]
     return float(total.max())
-
-
-def _mixture_costs(
-    pixels: Float32[ndarray, "channel *grid"],
-    marks: UInt8[ndarray, "*grid"],
-    components: int,
-    seed: int,
-) -> list[Float32[ndarray, "*grid"]]:
-    """-ln Pr(I_p | background), -ln Pr(I_p | object) by mixtures of Gaussians."""
-    flat = pixels.reshape(len(pixels), -1)
-    standard = flat - flat.mean(axis=1, keepdims=True, dtype=np.float64).astype(np.float32)
-    standard /= np.float32(float(np.sqrt(np.square(standard).mean(dtype=np.float64))) or 1.0)
-    costs: list[Float32[ndarray, "*grid"]] = []
-    for label in (BACKGROUND, OBJECT):
-        marked = np.ascontiguousarray(standard[:, marks.reshape(-1) == label])
-        mixture = sampled_mixture(marked, components, _NOISE, seed)
-        costs.append(mixture.negative_log_density(standard).reshape(marks.shape))
-    return costs
-
-
-def _histogram_costs(
-    pixels: Float32[ndarray, "channel *grid"],
-    marks: UInt8[ndarray, "*grid"],
-    components: int,
-    seed: int,
-) -> list[Float32[ndarray, "*grid"]]:
-    """The same by histograms, blurred by a bin, with one more pixel spread over all bins."""
-    low = pixels.reshape(len(pixels), -1).min(axis=1)
-    span = np.maximum(pixels.reshape(len(pixels), -1).max(axis=1) - low, np.float32(1e-12))
-    code = np.zeros(marks.shape, np.int64)
-    for channel, start, width in zip(pixels, low, span, strict=True):
-        place = np.minimum((channel - start) / width * _BINS, _BINS - 1).astype(np.int64)
-        code = code * _BINS + place
-    bins = _BINS ** len(pixels)
-    costs: list[Float32[ndarray, "*grid"]] = []
-    for label in (BACKGROUND, OBJECT):
-        counts = np.bincount(code[marks == label], minlength=bins).astype(np.float64)
-        blurred = ndimage.gaussian_filter(counts.reshape((_BINS,) * len(pixels)), 1.0).ravel()
-        share = (blurred + 1 / bins) / (counts.sum() + 1)
-        costs.append(-np.log(share).astype(np.float32)[code])
-    return costs

@@ -23,14 +23,14 @@ from jaxtyping import Float32, Integer, Shaped, UInt8
 from numpy import ndarray
 from torch import Tensor
 
-from segscape.classical.alpha_expansion import (
+from segscape.classical.alpha_expansion import alpha_expansion
+from segscape.classical.k_means import k_means
+from segscape.classical.label_energy import (
     GRID_OFFSETS,
     LabelEnergy,
-    alpha_expansion,
     potts_costs,
     refuse_large_energy,
 )
-from segscape.classical.k_means import k_means
 from segscape.classical.pixels import luv_pixels
 from segscape.ops.contrast import boundary_costs
 from segscape.ops.gaussian_mixture import sampled_mixture

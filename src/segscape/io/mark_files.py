@@ -35,7 +35,8 @@ class Marks:
 
     Args:
         marks: 255 where nothing is marked; None without scribbles.
-        boxes: left, top, right and bottom in pixels, right and bottom exclusive.
+        boxes: left, top, right and bottom in pixels, right and bottom exclusive; they may reach
+            beyond the image.
     """
 
     marks: UInt8[Tensor, "height width"] | None
@@ -72,7 +73,7 @@ def read_marks(path: str | Path, size: Size) -> Marks:
 
 
 def checked_box(box: Sequence[object], size: Size, place: str | Path) -> tuple[int, int, int, int]:
-    """Refuse a box that is none.
+    """Refuse a box that is none; one that reaches beyond the image is cut off by what uses it.
 
     Args:
         box: left, top, right and bottom in pixels, right and bottom exclusive.
@@ -80,11 +81,11 @@ def checked_box(box: Sequence[object], size: Size, place: str | Path) -> tuple[i
         place: where the box was found, for the error.
 
     Raises:
-        MaskFileError: when it is empty, leaves the image or is not of four whole numbers.
+        MaskFileError: when it is empty, outside the image or not of four whole numbers.
     """
     if len(box) == 4 and all(type(side) is int for side in box):
         left, top, right, bottom = (side for side in box if isinstance(side, int))
-        if 0 <= left < right <= size.width and 0 <= top < bottom <= size.height:
+        if max(left, 0) < min(right, size.width) and max(top, 0) < min(bottom, size.height):
             return left, top, right, bottom
     raise MaskFileError(
         f"{place}: the box {list(box)} is none in an image of {size.height} x {size.width} pixels: "

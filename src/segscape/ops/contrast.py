@@ -10,7 +10,7 @@ from typing import no_type_check
 
 import numba
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Int64, Shaped
 from numpy import ndarray
 
 from segscape.ops.max_flow import EIGHT
@@ -19,16 +19,16 @@ Slices = tuple[slice, ...]
 
 
 def boundary_costs(
-    pixels: Float32[ndarray, "channel height width"],
+    pixels: Float32[ndarray, "channel *grid"],
     *,
     offsets: Sequence[Sequence[int]] = EIGHT,
     sharpness: float | None = None,
-) -> Float32[ndarray, "offset height width"]:
+) -> Float32[ndarray, "offset *grid"]:
     """What it costs to cut between p and p + offset: exp(-sharpness |z_p - z_q|^2) / |offset|.
 
     Args:
-        pixels: of any unit.
-        offsets: (down, right) steps to neighbours, one of each pair of opposite ones.
+        pixels: of any unit, of an image or a volume.
+        offsets: steps along the axes to neighbours, one of each pair of opposite ones.
         sharpness: per squared unit of the pixels, 0 or more; None for `mean_sharpness`.
 
     Returns:
@@ -40,28 +40,48 @@ def boundary_costs(
     if sharpness is None:
         sharpness = mean_sharpness(pixels, offsets=offsets)
     costs = np.zeros((len(offsets), *pixels.shape[1:]), np.float32)
-    pairs = neighbours(pixels.shape[1:], offsets)
-    for k, (start, end) in enumerate(pairs):
-        difference = pixels[(slice(None), *end)] - pixels[(slice(None), *start)]
-        square = np.square(difference).sum(axis=0)
-        costs[k][start] = np.exp(np.float32(-sharpness) * square)
-        costs[k] *= np.float32(1 / np.linalg.norm(offsets[k]))
+    for k, (start, end) in enumerate(neighbours(pixels.shape[1:], offsets)):
+        square = costs[(k, *start)]
+        for channel in pixels:
+            square += np.square(channel[end] - channel[start])
+        square *= np.float32(-sharpness)
+        np.exp(square, out=square)
+        square *= np.float32(1 / np.linalg.norm(offsets[k]))
     return costs
 
 
 def mean_sharpness(
-    pixels: Float32[ndarray, "channel height width"], *, offsets: Sequence[Sequence[int]] = EIGHT
+    pixels: Float32[ndarray, "channel *grid"], *, offsets: Sequence[Sequence[int]] = EIGHT
 ) -> float:
     """1 / (2 x the mean of |z_p - z_q|^2 over all pairs of neighbours); 0 where all are equal.
 
     >>> mean_sharpness(np.array([[[0, 1, 1]]], np.float32))
     1.0
     """
-    steps = np.array(offsets, np.int64)
-    total = _sum_of_squares(np.ascontiguousarray(pixels), steps)
-    height, width = pixels.shape[1:]
-    inside = np.maximum(np.array((height, width)) - np.abs(steps), 0)
+    flat = (1,) * (4 - pixels.ndim)
+    deep = np.ascontiguousarray(pixels).reshape(len(pixels), *flat, *pixels.shape[1:])
+    steps = np.array([(*(0 for _ in flat), *offset) for offset in offsets], np.int64)
+    total = _sum_of_squares(deep, steps)
+    inside = np.maximum(np.array(deep.shape[1:]) - np.abs(steps), 0)
     return int(inside.prod(axis=1).sum()) / (2 * total) if total > 0 else 0.0
+
+
+def cost_of_cut(
+    costs: Float32[ndarray, "offset *grid"],
+    labels: Shaped[ndarray, "*grid"],
+    *,
+    offsets: Sequence[Sequence[int]] = EIGHT,
+) -> float:
+    """Add up the costs of all pairs of neighbours with different labels.
+
+    >>> cost_of_cut(np.ones((1, 1, 3), np.float32), np.array([[0, 1, 0]]), offsets=((0, 1),))
+    2.0
+    """
+    pairs = neighbours(labels.shape, offsets)
+    return sum(
+        float(cost[start][labels[start] != labels[end]].sum(dtype=np.float64))
+        for cost, (start, end) in zip(costs, pairs, strict=True)
+    )
 
 
 def neighbours(
@@ -85,18 +105,19 @@ def neighbours(
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
 @no_type_check
 def _sum_of_squares(
-    pixels: Float32[ndarray, "channel height width"], steps: Int64[ndarray, "offset 2"]
+    pixels: Float32[ndarray, "channel depth height width"], steps: Int64[ndarray, "offset 3"]
 ) -> float:
     """Sum of |z_p - z_q|^2 over all pairs of neighbours, by rows, so that rounding stays small."""
-    channels, height, width = pixels.shape
+    channels, depth, height, width = pixels.shape
     total = 0.0
     for step in range(steps.shape[0]):
-        down, right = steps[step, 0], steps[step, 1]
-        for y in range(max(0, -down), min(height, height - down)):
-            for c in range(channels):
-                row = np.float32(0)
-                for x in range(max(0, -right), min(width, width - right)):
-                    difference = pixels[c, y + down, x + right] - pixels[c, y, x]
-                    row += difference * difference
-                total += row
+        behind, down, right = steps[step]
+        for z in range(max(0, -behind), min(depth, depth - behind)):
+            for y in range(max(0, -down), min(height, height - down)):
+                for c in range(channels):
+                    row = np.float32(0)
+                    for x in range(max(0, -right), min(width, width - right)):
+                        difference = pixels[c, z + behind, y + down, x + right] - pixels[c, z, y, x]
+                        row += difference * difference
+                    total += row
     return total

@@ -91,6 +91,8 @@ def move_space(
     )
 
 
+@numba.njit(cache=True, nogil=True)
+@no_type_check
 def labelling_energy(
     unary: Float32[ndarray, "label node"],
     arcs: Arcs,
@@ -106,7 +108,15 @@ def labelling_energy(
     >>> labelling_energy(unary, arcs, potts, np.array([0, 1], np.int32))
     5.0
     """
-    return float(_energy(unary, arcs, costs, labels))
+    start, head, weight = arcs.start, arcs.head, arcs.weight
+    total = 0.0
+    for p in range(labels.shape[0]):
+        total += unary[labels[p], p]
+        for a in range(start[p], start[p + 1]):
+            q = head[a]
+            if p < q:
+                total += np.float64(weight[a]) * costs[labels[p], labels[q]]
+    return total
 
 
 def _reach(costs: Float32[ndarray, "label label"]) -> Float32[ndarray, "label label"]:
@@ -121,24 +131,6 @@ def _add_up(arcs: Arcs, strength: Float32[ndarray, "node"]) -> None:
         for a in range(arcs.start[p], arcs.start[p + 1]):
             total += arcs.weight[a]
         strength[p] = total
-
-
-@numba.njit(cache=True, nogil=True)
-@no_type_check
-def _energy(
-    unary: Float32[ndarray, "label node"],
-    arcs: Arcs,
-    costs: Float32[ndarray, "label label"],
-    labels: Int32[ndarray, "node"],
-) -> float:
-    total = 0.0
-    for p in range(labels.shape[0]):
-        total += unary[labels[p], p]
-        for a in range(arcs.start[p], arcs.start[p + 1]):
-            q = arcs.head[a]
-            if p < q:
-                total += np.float64(arcs.weight[a]) * costs[labels[p], labels[q]]
-    return total
 
 
 # Arrays are taken out of their tuples before loops: numba counts references at every access.

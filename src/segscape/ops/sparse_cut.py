@@ -48,12 +48,13 @@ def grid_arcs(
     """
     steps = np.array(offsets, np.int64).reshape(-1, 2)
     start = np.zeros(weights[0].size + 1, np.int32)
-    _count_grid(weights, steps, start)
+    none = np.empty(0, np.int32)
+    # Counted one place behind each node, arcs add up to where its own start.
+    _visit_grid(weights, steps, start[1:], none, none, np.empty(0, np.float32))
     np.cumsum(start, out=start)
-    count = int(start[-1])
-    head, mate = np.empty(count, np.int32), np.empty(count, np.int32)
-    weight = np.empty(count, np.float32)
-    _fill_grid(weights, steps, start[:-1].copy(), head, mate, weight)
+    head, mate = np.empty(start[-1], np.int32), np.empty(start[-1], np.int32)
+    weight = np.empty(start[-1], np.float32)
+    _visit_grid(weights, steps, start[:-1].copy(), head, mate, weight)
     return Arcs(start, head, mate, weight)
 
 
@@ -125,25 +126,7 @@ def cut_space(arcs: Arcs) -> CutSpace:
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _count_grid(
-    weights: Float32[ndarray, "offset height width"],
-    steps: ndarray,
-    start: Int32[ndarray, "node+1"],
-) -> None:
-    """Count each node's arcs one place behind it: their running sum says where they start."""
-    height, width = weights.shape[1:]
-    for k in range(steps.shape[0]):
-        dy, dx = steps[k, 0], steps[k, 1]
-        for y in range(max(0, -dy), min(height, height - dy)):
-            for x in range(max(0, -dx), min(width, width - dx)):
-                if weights[k, y, x] > 0:
-                    start[y * width + x + 1] += 1
-                    start[(y + dy) * width + x + dx + 1] += 1
-
-
-@numba.njit(cache=True, nogil=True)
-@no_type_check
-def _fill_grid(
+def _visit_grid(
     weights: Float32[ndarray, "offset height width"],
     steps: ndarray,
     place: Int32[ndarray, "node"],
@@ -151,6 +134,7 @@ def _fill_grid(
     mate: Int32[ndarray, "arc"],
     weight: Float32[ndarray, "arc"],
 ) -> None:
+    """Join all neighbours; where there is no room for arcs yet, count them."""
     height, width = weights.shape[1:]
     for k in range(steps.shape[0]):
         dy, dx = steps[k, 0], steps[k, 1]
@@ -159,7 +143,11 @@ def _fill_grid(
                 if weights[k, y, x] > 0:
                     p = y * width + x
                     q = (y + dy) * width + x + dx
-                    _join(p, q, weights[k, y, x], place, head, mate, weight)
+                    if head.size > 0:
+                        _join(p, q, weights[k, y, x], place, head, mate, weight)
+                    else:
+                        place[p] += 1
+                        place[q] += 1
 
 
 @numba.njit(cache=True, nogil=True)
