@@ -13,10 +13,10 @@ second stage adds the place to the eigenvectors, so that parts come out round; t
 parts, as many as were asked for, stay, the pixels of the others join their neighbours, so that the
 count is exact and every superpixel connected.
 
-No other library has them; in D. Stutz et al., CVIU 2018, they rank behind SLIC and ETPS, at a
-hundred times their time: take them where a graph cut is wanted, not for speed.
+No other library has them. Beside SLIC, 200 of each on images of BSDS500, they leak as little, are
+rounder, meet fewer of the drawn boundaries and take some 50 times the time (docs/papers.md).
 
-Complexity: that of `image_spectrum`, and O(pixels x superpixels / coarse regions).
+Complexity: that of `normalized_cut`, and O(pixels x superpixels of a region) for the second stage.
 """
 
 import numpy as np
@@ -58,7 +58,7 @@ def ncut_superpixels(
         seed: of the textons and of k-means, 0 or more.
 
     Raises:
-        MethodError: for options out of range, or an image that `image_spectrum` refuses.
+        MethodError: for options out of range, or an image that `normalized_cut` refuses.
     """
     if superpixels < 1 or coarse_regions < 1:
         raise MethodError(
