@@ -22,12 +22,12 @@ from benchmarks.measure import Comparison, compare, peak_memory
 from segscape.classical.contours import local_contours
 from segscape.classical.normalized_cut import (
     PixelGraph,
-    cut_region_graph,
     image_affinity,
     image_spectrum,
     normalized_cut,
 )
 from segscape.classical.pixels import lab_pixels
+from segscape.classical.region_graph_cut import cut_region_graph
 from segscape.classical.spectral_clustering import ncut_value
 from segscape.ops.affinity import StencilAffinity
 from segscape.structures import Partition

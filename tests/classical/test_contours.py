@@ -38,6 +38,16 @@ def test_an_even_image_has_no_contours():
     assert float(odds.max()) < -3
 
 
+def test_a_turned_image_has_turned_contours():
+    # Stripes that go on beyond the mirrors at the borders: below 32 columns differ, so that each
+    # kind is a texton, whichever way round they are clustered.
+    stripes = torch.tensor([0.2, 0.6, 0.6, 0.2] * 8 + [0.3, 0.5, 0.4, 0.4, 0.5, 0.3] * 4)
+    image = stripes.expand(1, 24, 56)
+    odds = local_contours(lab_pixels(image, "test"))
+    turned = local_contours(lab_pixels(image.flip(1, 2), "test"))
+    torch.testing.assert_close(turned.flip(1, 2), odds, atol=1e-4, rtol=0)
+
+
 def test_thinning_keeps_the_ridge():
     odds = torch.full((8, 9, 11), -5.0)
     odds[4] = torch.tensor([-5.0, -5, -4, -2, 0, 2, 0, -2, -4, -5, -5])

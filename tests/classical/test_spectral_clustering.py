@@ -17,7 +17,7 @@ from segscape.classical.spectral_clustering import (
 from segscape.structures import MethodError
 
 ASSIGNMENTS = ("k-means", "discretization", "cluster-qr")
-LAPLACIANS = ("random_walk", "symmetric", "unnormalized")
+LAPLACIANS = ("random-walk", "symmetric", "unnormalized")
 
 
 def planted(groups: int, size: int, within: float, across: float) -> np.ndarray:
@@ -44,7 +44,7 @@ def test_planted_groups_are_found(laplacian, assignment):
 
 @pytest.mark.parametrize("assignment", ASSIGNMENTS)
 @pytest.mark.parametrize("graph", ["nearest", "dense"])
-@pytest.mark.parametrize("laplacian", ["random_walk", "symmetric"])
+@pytest.mark.parametrize("laplacian", ["random-walk", "symmetric"])
 @pytest.mark.parametrize("shape", ["moons", "rings"])
 def test_moons_and_rings_which_k_means_cannot_tell(shape, laplacian, graph, assignment):
     points, truth = (
@@ -65,7 +65,7 @@ def test_moons_and_rings_which_k_means_cannot_tell(shape, laplacian, graph, assi
 
 def test_the_two_normalised_laplacians_have_one_spectrum():
     affinity = random_graph(30)
-    walk = cluster_graph(affinity, clusters=5, laplacian="random_walk")
+    walk = cluster_graph(affinity, clusters=5, laplacian="random-walk")
     symmetric = cluster_graph(affinity, clusters=5, laplacian="symmetric")
     assert torch.allclose(walk.values, symmetric.values, atol=1e-12)
     degrees = affinity.sum(1)

@@ -21,6 +21,7 @@ import torch
 from jaxtyping import Float32, Float64, UInt8
 from scipy.ndimage import gaussian_filter, map_coordinates
 from sklearn.cluster import KMeans
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d, interpolate, pad
 
@@ -62,8 +63,7 @@ def local_contours(
     half = avg_pool2d(channels[None], 2, ceil_mode=True)[0]
     for codes, half_codes, weights in zip(_codes(channels), _codes(half), _WEIGHTS, strict=False):
         _add_gradients(odds, codes, half_codes, smooth, weights)
-    codes = _textons(lab, seed)
-    _add_gradients(odds, codes, codes[::2, ::2].contiguous(), plain, _WEIGHTS[3])
+    _add_gradients(odds, *_textons(lab, seed), plain, _WEIGHTS[3])
     return odds
 
 
@@ -159,10 +159,8 @@ def _add_gradients(
         gradient = oriented_gradient(part, table, radius_px=radius, orientations=ORIENTATIONS)
         gradient = _sharpened(gradient, radius)
         if part is half_codes:
-            gradient = interpolate(
-                gradient[None], size=odds.shape[1:], mode="bilinear", align_corners=False
-            )[0]
-        odds += weight * gradient
+            gradient = interpolate(gradient[None], scale_factor=2, mode="bilinear")[0]
+        odds += weight * gradient[:, : odds.shape[1], : odds.shape[2]]
 
 
 def _sharpened(
@@ -191,19 +189,27 @@ def _savitzky_golay(radius: int) -> Float32[Tensor, "8 1 side side"]:
 
 def _textons(
     lab: Float32[Tensor, "channel height width"], seed: int
-) -> UInt8[Tensor, "height width"]:
-    """Name each pixel after the cluster of its filter responses."""
-    responses = texture_responses(lab).flatten(1).T.contiguous().numpy()
+) -> tuple[UInt8[Tensor, "height width"], UInt8[Tensor, "half_height half_width"]]:
+    """Name each pixel, and each block of 2 x 2, after the cluster of its filter responses."""
+    responses = texture_responses(lab)
+    rows = responses.flatten(1).T.contiguous().numpy()
     some = np.random.default_rng(seed).choice(
-        len(responses), min(_TEXTON_SAMPLE, len(responses)), replace=False
+        len(rows), min(_TEXTON_SAMPLE, len(rows)), replace=False
     )
-    chosen = responses[some]
-    distinct = len(np.unique(chosen.round(6), axis=0))
-    start = KMeans(min(_TEXTONS, distinct), max_iter=20, random_state=seed)
-    found = start.set_params(n_init=1).fit(chosen)
-    centers = found.cluster_centers_.astype(np.float32)
-    nearest = ((centers**2).sum(1) - 2 * responses @ centers.T).argmin(1)
-    return torch.from_numpy(nearest.astype(np.uint8).reshape(lab.shape[1:]))
+    distinct = len(np.unique(rows[some].round(6), axis=0))
+    textons = KMeans(min(_TEXTONS, distinct), max_iter=20, random_state=seed)
+    with threadpool_limits(1):
+        centers = textons.fit(rows[some]).cluster_centers_.astype(np.float32)
+    half = avg_pool2d(responses[None], 2, ceil_mode=True)[0]
+    return _nearest(responses, centers), _nearest(half, centers)
+
+
+def _nearest(
+    responses: Float32[Tensor, "filter height width"], centers: Float32[np.ndarray, "texton filter"]
+) -> UInt8[Tensor, "height width"]:
+    rows = responses.flatten(1).T.contiguous().numpy()
+    nearest = ((centers**2).sum(1) - 2 * rows @ centers.T).argmin(1)
+    return torch.from_numpy(nearest.astype(np.uint8).reshape(responses.shape[1:]))
 
 
 @cache

@@ -9,7 +9,7 @@ Luxburg's 2007, "A tutorial on spectral clustering" (arXiv:0711.0189), section 3
 often swap the two normalised ones:
 
     L     = D - A                    "unnormalized"
-    L_rw  = D^-1 L = I - D^-1 A      "random_walk", Shi and Malik: rows of u = D^-1/2 z
+    L_rw  = D^-1 L = I - D^-1 A      "random-walk", Shi and Malik: rows of u = D^-1/2 z
     L_sym = I - D^-1/2 A D^-1/2      "symmetric", Ng, Jordan and Weiss: rows of z, set to length 1
 
 L_rw and L_sym have the same eigenvalues. Both are solved by the symmetric one.
@@ -32,12 +32,13 @@ from jaxtyping import Float, Float64, Int64, Integer
 from scipy.spatial.distance import pdist, squareform
 from sklearn.cluster import KMeans
 from sklearn.neighbors import kneighbors_graph
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from segscape.classical.pixels import refuse_beyond_memory
 from segscape.structures import MethodError
 
-Laplacian = Literal["random_walk", "symmetric", "unnormalized"]
+Laplacian = Literal["random-walk", "symmetric", "unnormalized"]
 Assignment = Literal["k-means", "discretization", "cluster-qr"]
 Matrix = Float64[np.ndarray, "node node"] | scipy.sparse.csr_array
 
@@ -53,7 +54,7 @@ class SpectralClusters:
         labels: of each point, 0..clusters-1.
         values: the smallest eigenvalues of the Laplacian, ascending.
         vectors: its eigenvectors in columns, before any row is set to length 1.
-        residuals: |L v - value v| of each, with |v| = 1; of "random_walk" for L_sym and z.
+        residuals: |L v - value v| of each, with |v| = 1; of "random-walk" for L_sym and z.
     """
 
     labels: Int64[Tensor, "point"]
@@ -69,7 +70,7 @@ def spectral_clustering(
     graph: Literal["dense", "nearest"] = "nearest",
     neighbors: int = 10,
     bandwidth: float | None = None,
-    laplacian: Laplacian = "random_walk",
+    laplacian: Laplacian = "random-walk",
     assignment: Assignment = "k-means",
     seed: int = 0,
 ) -> SpectralClusters:
@@ -82,7 +83,7 @@ def spectral_clustering(
         neighbors: of "nearest", 1 or more; more than there are points means all.
         bandwidth: in units of the points, above 0; none for the median distance between joined
             points.
-        laplacian: "random_walk", "symmetric" or "unnormalized", see above.
+        laplacian: "random-walk", "symmetric" or "unnormalized", see above.
         assignment: "k-means", "discretization" (Yu and Shi) or "cluster-qr" (Damle et al.).
         seed: of the assignment, 0 or more.
 
@@ -120,7 +121,7 @@ def cluster_graph(
     affinity: Matrix,
     *,
     clusters: int,
-    laplacian: Laplacian = "random_walk",
+    laplacian: Laplacian = "random-walk",
     assignment: Assignment = "k-means",
     seed: int = 0,
 ) -> SpectralClusters:
@@ -145,7 +146,7 @@ def cluster_graph(
         )
     scale = np.ones_like(degrees) if laplacian == "unnormalized" else 1 / np.sqrt(degrees)
     values, vectors, residuals = _smallest(affinity, degrees, scale, clusters)
-    if laplacian == "random_walk":
+    if laplacian == "random-walk":
         vectors = vectors * scale[:, None]  # u = D^-1/2 z
     rows = unit_rows(vectors) if laplacian == "symmetric" else vectors
     labels = assigned(rows, assignment, clusters, seed)
@@ -171,8 +172,9 @@ def assigned(
     chosen = rows
     if len(rows) > _KMEANS_POINTS:
         chosen = rows[np.random.default_rng(seed).choice(len(rows), _KMEANS_POINTS, replace=False)]
-    found = KMeans(clusters, random_state=seed).set_params(n_init=4).fit(chosen)
-    return np.asarray(found.predict(rows), np.int64)
+    with threadpool_limits(1):
+        found = KMeans(clusters, random_state=seed).set_params(n_init=4).fit(chosen)
+        return np.asarray(found.predict(rows), np.int64)
 
 
 def discretized(

@@ -12,7 +12,7 @@ from typing import NamedTuple, no_type_check
 
 import numba
 import numpy as np
-from jaxtyping import Float32, Float64, Int32
+from jaxtyping import Float, Float32, Float64, Int32
 from numpy import ndarray
 
 # A level this small is solved directly; groups hold so many nodes at most.
@@ -125,7 +125,9 @@ def _cycle(levels: Levels, level: int, right: Float32[ndarray, " _"]) -> Float32
         found = _cycle(levels, level + 1, rest)
         # Twice on all coarser levels but the largest of them: nearly the effect, half the time.
         if 0 < level < len(levels.graphs) - 2:
-            _subtract_product(*coarse, found, rest)
+            product = np.empty_like(found)
+            _multiply(*coarse, found, product)
+            rest -= product
             found = found + _cycle(levels, level + 1, rest)
         _prolong(x, levels.parents[level], found)
     _smooth_back(*graph[:3], diagonal, right, x)
@@ -322,30 +324,13 @@ def _prolong(
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _subtract_product(
-    starts: Int32[ndarray, " node_and_1"],
-    neighbors: Int32[ndarray, " tie"],
-    weights: Float32[ndarray, " tie"],
-    ground: Float32[ndarray, " node"],
-    x: Float32[ndarray, " node"],
-    rest: Float32[ndarray, " node"],
-) -> None:
-    for i in range(ground.size):
-        total = ground[i] * x[i]
-        for place in range(starts[i], starts[i + 1]):
-            total += weights[place] * (x[i] - x[neighbors[place]])
-        rest[i] -= total
-
-
-@numba.njit(cache=True, nogil=True)
-@no_type_check
 def _multiply(
     starts: Int32[ndarray, " node_and_1"],
     neighbors: Int32[ndarray, " tie"],
     weights: Float32[ndarray, " tie"],
     ground: Float32[ndarray, " node"],
-    x: Float64[ndarray, " node"],
-    product: Float64[ndarray, " node"],
+    x: Float[ndarray, " node"],
+    product: Float[ndarray, " node"],
 ) -> None:
     for i in range(ground.size):
         total = ground[i] * x[i]

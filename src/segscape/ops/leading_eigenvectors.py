@@ -109,7 +109,8 @@ def _solved(
         return _dense(scaled, size)
     below = halved(affinity)
     degrees_below = below.degrees()
-    start = _solved(below, degrees_below, count, tolerance)
+    # The blocks need no better solution than what their spreading to pixels leaves of it.
+    start = _solved(below, degrees_below, count, 3 * tolerance)
     # u = D^-1/2 z is what is constant in the blocks; z is not.
     u = start.z / np.sqrt(degrees_below)
     height, width = degrees.shape
@@ -148,7 +149,9 @@ def _filtered(
         rounds += 1
         if residuals[:count].max() <= tolerance or rounds == _MOST_ROUNDS:
             return _Block(z, mu, residuals)
-        z = _chebyshev(scaled, z, product, lowest, float(mu[-1]))
+        high = min(float(mu[-1]), 1 - 1e-6)
+        degree = _degree(lowest, high, float(mu[count - 1]), residuals[:count].max() / tolerance)
+        z = _chebyshev(scaled, z, product, (lowest, high), degree)
 
 
 def _turned(
@@ -173,31 +176,41 @@ def _ritz(
     return mu[::-1], np.ascontiguousarray(turn.T[::-1] * length, np.float32)
 
 
+def _degree(low: float, high: float, wanted: float, factor: float) -> int:
+    """The degree at which Chebyshev's polynomial is `factor` times larger at `wanted` than below.
+
+    Not so high that the polynomial is 200 times larger at 1: the first vectors would drown the
+    last ones.
+    """
+    middle, half = (high + low) / 2, (high - low) / 2
+    needed = np.arccosh(factor) / np.arccosh(max((wanted - middle) / half, 1 + 1e-6))
+    most = np.arccosh(200) / np.arccosh((1 - middle) / half)
+    return int(np.clip(np.ceil(min(needed, most)), *_DEGREES))
+
+
 def _chebyshev(
     scaled: StencilAffinity,
     z: Float32[np.ndarray, "vector height width"],
     product: Float32[np.ndarray, "vector height width"],
-    low: float,
-    high: float,
+    damped: tuple[float, float],
+    degree: int,
 ) -> Float32[np.ndarray, "vector height width"]:
-    """Apply Chebyshev's polynomial that is small from `low` to `high`, and 1 at 1.
+    """Apply Chebyshev's polynomial that is small where damped, and 1 at 1.
 
     Args:
         scaled: S.
         z: is overwritten.
         product: S z, is overwritten.
-        low: the least eigenvalue of S.
-        high: where what is wanted begins, below 1.
+        damped: from the least eigenvalue of S to where what is wanted begins, below 1.
+        degree: of the polynomial.
     """
-    high = min(high, 1 - 1e-6)
+    low, high = damped
     middle, half = (high + low) / 2, (high - low) / 2
     first = sigma = half / (1 - middle)
     # T_1, then T_{n+1}(t) = 2 t T_n(t) - T_{n-1}(t), each divided by its value at 1.
     product -= np.float32(middle) * z
     product *= np.float32(sigma / half)
     before, now = z, product
-    # The closer to 1 what is wanted begins, the higher a degree tells it from the rest.
-    degree = int(np.clip(1.5 * np.sqrt((1 - low) / (1 - high)), *_DEGREES))
     for _ in range(degree - 1):
         next_sigma = 1 / (2 / first - sigma)
         factor = 2 * next_sigma / half
