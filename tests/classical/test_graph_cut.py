@@ -201,3 +201,10 @@ def test_marks_of_both_kinds_in_one_block():
     mask = graph_cut(image, marks, regional_weight=0.0, coarse_to_fine=16).mask
     assert mask[6, 8]
     assert not mask[6, 7]
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1e20])
+def test_extreme_values_are_refused_with_the_cure(scale):
+    image, marks = two_halves()
+    with pytest.raises(MethodError, match="divide it by"):
+        graph_cut(image.float() * scale, marks)

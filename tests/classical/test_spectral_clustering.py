@@ -136,6 +136,7 @@ def test_one_cluster_and_one_point():
         ([[0.0], [1.0]], {"neighbors": 0}, "neighbors=0"),
         ([[0.0], [1.0]], {"bandwidth": 0.0}, "bandwidth=0.0"),
         ([[0.0], [1e9]], {"bandwidth": 1.0, "graph": "dense"}, "no edge"),
+        ([[0.0], [1.0]], {"seed": -1}, "seed=-1"),
     ],
 )
 def test_bad_points_and_options_are_refused(points, options, said):

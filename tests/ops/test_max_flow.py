@@ -147,7 +147,8 @@ def test_nothing_to_cut():
         ({"source": -np.ones((2, 3))}, "got source with -1.0: capacities are 0 or more"),
         ({"edges": np.full((4, 2, 3), np.nan)}, "got edges with nan"),
         ({"sink": np.full((2, 3), np.inf)}, "got sink with inf, expected at most"),
-        ({"edges": np.full((4, 2, 3), 2**30 + 1)}, "divide all by a common number"),
+        ({"edges": np.full((4, 2, 3), 2**30)}, "divide all by a common number"),
+        ({"sink": np.ones((2, 3), object)}, "got sink of object, expected integers or floats"),
         ({"edges": np.ones((2, 2, 3))}, r"expected \(4, 2, 3\)"),
         ({"offsets": SIX}, "use FOUR or EIGHT for images"),
         ({"offsets": ((0, 1), (0, -1), (1, 0), (1, 1))}, "differ from each other"),
@@ -168,5 +169,18 @@ def test_what_edits_refuse():
     cut = GridCut(np.ones((1, 2), int), np.ones((1, 2), int), np.ones((4, 1, 2), int))
     with pytest.raises(ValueError, match="for a cut of integers: round it"):
         cut.add_terminals(np.ones((1, 2)), np.ones((1, 2)))
+    with pytest.raises(ValueError, match="got source beyond 1,073,741,823"):
+        cut.add_terminals(np.full((1, 2), 2**62), np.ones((1, 2), int))
     with pytest.raises(ValueError, match=r"expected .1, 2."):
         cut.add_terminals(np.ones((2, 2), int), np.ones((2, 2), int))
+
+
+def test_the_largest_integers_flow_both_ways_without_overflow():
+    most = 2**30 - 1
+    source, sink = np.array([[most, 0]]), np.array([[0, most]])
+    cut = GridCut(source, sink, np.array([[[most, 0]]]), offsets=((0, 1),))
+    assert cut.solve() == most
+    cut.add_terminals(sink, source)
+    cut.add_terminals(sink, source)
+    # Each pixel may take from either terminal: the first 3, 1 and 2; the second 2, 3 and 1.
+    assert cut.solve() == 3 * most

@@ -83,6 +83,13 @@ METHODS: dict[str, MethodEntry] = {
         "multi_label_cut",
         "multi_label_cut",
     ),
+    "dense_crf": MethodEntry(
+        "Krahenbuhl and Koltun 2011",
+        "Labels of like colour, each pixel swayed by all others; for a network's scores see "
+        "'segscape predict --refine crf'.",
+        "color_crf",
+        "color_crf",
+    ),
     "random_walker": MethodEntry(
         "Grady 2006",
         "The mark that a random walk over like pixels meets first.",

@@ -90,6 +90,20 @@ def shrunk_marks(
     return np.where(blocks[BACKGROUND] ^ blocks[OBJECT], one, np.uint8(UNKNOWN))
 
 
+def factor_with_marks(marks: UInt8[ndarray, "height width"], factor: int) -> int:
+    """Halve the size of blocks until both kinds of marks, where there are both, keep a block.
+
+    >>> marks = np.full((8, 8), 255, np.uint8)
+    >>> marks[0, 1], marks[0, 2] = 0, 1
+    >>> factor_with_marks(marks, 8)
+    2
+    """
+    kinds = {label for label in (BACKGROUND, OBJECT) if (marks == label).any()}
+    while factor > 1 and not kinds <= set(np.unique(shrunk_marks(marks, factor)).tolist()):
+        factor //= 2
+    return factor
+
+
 def band_marks(
     marks: UInt8[ndarray, "height width"],
     coarse: UInt8[ndarray, "rows columns"],

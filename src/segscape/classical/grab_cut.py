@@ -34,13 +34,14 @@ from segscape.classical.banded_cut import (
     band_marks,
     coarse_factor,
     cut_in_tiles,
+    factor_with_marks,
     shrunk_marks,
     shrunk_pixels,
     window_of,
 )
 from segscape.classical.color_unit import ColorUnit, sampling_step
 from segscape.classical.object_marks import BACKGROUND, OBJECT, UNKNOWN, object_marks
-from segscape.classical.pixels import refuse_beyond_memory, unit_pixels
+from segscape.classical.pixels import float_pixels, refuse_beyond_memory
 from segscape.ops.contrast import boundary_costs, cost_of_cut, mean_sharpness
 from segscape.ops.gaussian_mixture import GaussianMixture, learned_mixtures, sampled_mixture
 from segscape.structures import MethodError
@@ -73,9 +74,9 @@ class GrabCut:
         """The probability of each pixel's colour to be the object's, at equal odds before.
 
         Raises:
-            MethodError: for an image `unit_pixels` refuses, or one of other channels.
+            MethodError: for an image `float_pixels` refuses, or one of other channels.
         """
-        pixels = unit_pixels(image, "posterior").numpy()
+        pixels = float_pixels(image, "posterior").numpy()
         if len(pixels) != self.object_colors.means.shape[1]:
             raise MethodError(
                 f"posterior got {len(pixels)} channels for mixtures of "
@@ -119,16 +120,17 @@ def grab_cut(
         seed: chooses the pixels from which the mixtures start.
 
     Raises:
-        MethodError: for an image `unit_pixels` refuses, options out of range, no box and no marks,
-            marks of other values or size, a mark for the object outside the box, or when nothing
-            is left for the background; when the cut would not fit into memory.
+        MethodError: for an image `float_pixels` refuses, options out of range, no box and no
+            marks, marks of other values or size, a mark for the object outside the box, or when
+            nothing is left for the background; when the cut would not fit into memory.
     """
     _check_options(gamma, components, iterations, tolerance)
-    pixels = unit_pixels(image, "grab_cut").numpy()
+    pixels = float_pixels(image, "grab_cut").numpy()
     channels, height, width = pixels.shape
     factor = coarse_factor(height, width, coarse_to_fine, "grab_cut")
     known = _known(pixels.shape[1:], box, marks)
     start = _start(known, in_box=box is not None)
+    factor = factor_with_marks(known, factor)
     _check_memory(known, channels, factor)
     unit = ColorUnit.of(pixels)
     level = unit.standard(shrunk_pixels(pixels, factor) if factor > 1 else pixels)
@@ -315,6 +317,10 @@ def _known(
 def _outside(
     box: tuple[int, int, int, int], height: int, width: int
 ) -> Bool[ndarray, "height width"]:
+    if len(box) != 4 or not all(isinstance(side, int) for side in box):
+        raise MethodError(
+            f"grab_cut got the box {box}: expected left, top, right, bottom as whole pixels"
+        )
     left, top, right, bottom = box
     if not (max(left, 0) < min(right, width) and max(top, 0) < min(bottom, height)):
         raise MethodError(

@@ -30,12 +30,13 @@ from segscape.classical.banded_cut import (
     band_marks,
     coarse_factor,
     cut_in_tiles,
+    factor_with_marks,
     shrunk_marks,
     shrunk_pixels,
 )
 from segscape.classical.marked_colors import MarkedHistograms, MarkedMixtures
 from segscape.classical.object_marks import BACKGROUND, OBJECT, UNKNOWN, object_marks
-from segscape.classical.pixels import refuse_beyond_memory, unit_pixels
+from segscape.classical.pixels import float_pixels, refuse_beyond_memory
 from segscape.ops.contrast import boundary_costs, cost_of_cut, mean_sharpness, neighbours
 from segscape.ops.max_flow import EIGHT, FOUR, SIX, GridCut
 from segscape.structures import MethodError
@@ -96,19 +97,21 @@ def graph_cut(
         neighbors: 4, or 8 with those over corners, whose boundaries are smoother.
         coarse_to_fine: 1 cuts at full size at once; 2 to 64 cuts blocks of so many pixels across,
             and then a band around the object at full size. By default 1 for images of up to a
-            megapixel, and blocks above, about 0.3 million of them.
+            megapixel, and blocks above, about 0.3 million of them; smaller ones where marks of
+            both kinds would share all blocks.
         seed: chooses the pixels from which the mixtures start.
 
     Raises:
-        MethodError: for an image `unit_pixels` refuses, options out of range, marks of other values
-            or size or without one of the two kinds, and beyond this machine's memory.
+        MethodError: for an image `float_pixels` refuses, options out of range, marks of other
+            values or size or without one of the two kinds, and beyond this machine's memory.
     """
     options = _Options("graph_cut", regional_weight, sigma, regional, components, seed)
     offsets = _offsets(neighbors)
-    pixels = unit_pixels(image, "graph_cut").numpy()
+    pixels = float_pixels(image, "graph_cut").numpy()
     known = _marks_of_both_kinds(marks, pixels, options)
     height, width = known.shape
     factor = coarse_factor(height, width, coarse_to_fine, "graph_cut")
+    factor = factor_with_marks(known, factor)
     if factor == 1:
         mask, energy = _Problem(pixels, known, _learned(pixels, known, offsets, options)).solve()
     else:
@@ -132,8 +135,13 @@ def volume_cut(
         MethodError: as `graph_cut`.
     """
     options = _Options("volume_cut", regional_weight, sigma, regional, components, seed)
+    if volume.ndim != 4:
+        raise MethodError(
+            f"volume_cut got a volume of {tuple(volume.shape)}, expected channel x depth x height "
+            "x width: volume[None] for one channel"
+        )
     channels, depth, height, width = volume.shape
-    flat = unit_pixels(volume.reshape(channels, depth * height, width), "volume_cut").numpy()
+    flat = float_pixels(volume.reshape(channels, depth * height, width), "volume_cut").numpy()
     pixels = flat.reshape(volume.shape)
     known = _marks_of_both_kinds(marks, pixels, options)
     mask, energy = _Problem(pixels, known, _learned(pixels, known, SIX, options)).solve()
@@ -178,7 +186,7 @@ class InteractiveCut:
     ) -> None:
         options = _Options("graph_cut", regional_weight, sigma, regional, components, seed)
         offsets = _offsets(neighbors)
-        pixels = unit_pixels(image, "graph_cut").numpy()
+        pixels = float_pixels(image, "graph_cut").numpy()
         known = _marks_of_both_kinds(marks, pixels, options)
         self._problem = _Problem(pixels, known, _learned(pixels, known, offsets, options))
         self._solve()

@@ -32,6 +32,7 @@ from segscape.classical.pixels import (
     refuse_beyond_memory,
     unit_pixels,
 )
+from segscape.classical.refusals import refuse_seed
 from segscape.structures import MethodError, Partition
 
 # Place is measured so that the longer side of the image is as long as from black to white in L*.
@@ -253,6 +254,7 @@ def _cluster_map(
 ) -> KMeansPartition:
     rows = np.ascontiguousarray(features.flatten(1).T.numpy())
     _check(rows, clusters, restarts, what)
+    refuse_seed("k-means", seed)
     found = _cluster(rows, clusters, restarts, seed, batches=len(rows) >= mini_batch_from_pixels)
     # Batches may leave a center without pixels.
     used, ids = torch.unique(found.labels, return_inverse=True)
@@ -283,8 +285,10 @@ def _cluster(
 
 
 def _rows(points: Float[Tensor, "point dimension"]) -> Float32[np.ndarray, "point dimension"]:
-    if points.numel() == 0:
-        raise MethodError(f"k-means got points of shape {tuple(points.shape)}: one is needed")
+    if points.ndim != 2 or points.numel() == 0:
+        raise MethodError(
+            f"k-means got points of shape {tuple(points.shape)}: expected point x coordinate"
+        )
     if not bool(torch.isfinite(points).all()):
         raise MethodError("k-means got points with nan or infinite coordinates: drop them first")
     return np.ascontiguousarray(points.detach().cpu().float().numpy())

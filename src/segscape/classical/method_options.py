@@ -71,10 +71,7 @@ def outline_of(entry: MethodEntry) -> Callable[..., None]:
 
     Only the options keep their annotations: those of images and marks need torch.
     """
-    spec = find_spec(f"segscape.classical.{entry.module}")
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(f"segscape.classical.{entry.module}")
-    lines = ast.parse(Path(spec.origin).read_text("utf-8")).body
+    path, lines = _source(f"segscape.classical.{entry.module}")
     function = next(
         line for line in lines if isinstance(line, ast.FunctionDef) and line.name == entry.function
     )
@@ -83,16 +80,30 @@ def outline_of(entry: MethodEntry) -> Callable[..., None]:
         if argument.arg in DRAWN or argument not in arguments.kwonlyargs:
             argument.annotation = None
     function.returns, function.body = None, function.body[:1]
-    # Such as `Cut = Literal["simultaneous", "recursive"]` above it.
+    # Such as `Cut = Literal["simultaneous", "recursive"]`, above it or in a neighbour.
+    neighbours = [
+        _source(line.module)[1]
+        for line in lines
+        if isinstance(line, ast.ImportFrom)
+        and (line.module or "").startswith("segscape.classical.")
+    ]
     aliases = [
         line
-        for line in lines
+        for line in (*(line for each in neighbours for line in each), *lines)
         if isinstance(line, ast.Assign) and ast.unparse(line.value).startswith("Literal[")
     ]
     names: dict[str, Any] = {"Literal": Literal}
     module = ast.Module([*aliases, function], type_ignores=[])
-    exec(compile(module, spec.origin, "exec"), names)  # noqa: S102 - our own source
+    exec(compile(module, path, "exec"), names)  # noqa: S102 - our own source
     return names[entry.function]
+
+
+def _source(module: str | None) -> tuple[Path, list[ast.stmt]]:
+    spec = find_spec(module or "")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(module)
+    path = Path(spec.origin)
+    return path, ast.parse(path.read_text("utf-8")).body
 
 
 def method_options(method: Callable[..., object]) -> tuple[MethodOption, ...]:

@@ -24,7 +24,12 @@ from numpy import ndarray
 from torch import Tensor
 
 from segscape.classical.alpha_expansion import alpha_expansion
-from segscape.classical.k_means import k_means
+from segscape.classical.label_costs import (
+    UNMARKED,
+    costs_of_clusters,
+    costs_of_marked,
+    labels_of_marks,
+)
 from segscape.classical.label_energy import (
     GRID_OFFSETS,
     LabelEnergy,
@@ -33,13 +38,7 @@ from segscape.classical.label_energy import (
 )
 from segscape.classical.pixels import luv_pixels
 from segscape.ops.contrast import boundary_costs
-from segscape.ops.gaussian_mixture import sampled_mixture
 from segscape.structures import MethodError, Partition
-
-_UNMARKED = 255
-_MIXTURE = 3
-# The least variance of a label's colours: what rounding to 8 bits leaves, in L*u*v*.
-_ROUNDING = 0.02
 
 
 @dataclass(frozen=True)
@@ -104,14 +103,19 @@ def multi_label_cut(
         raise MethodError(f"multi_label_cut got neighbors={neighbors}, expected 4 or 8")
     pixels = luv_pixels(image, "multi_label_cut").numpy()
     if marks is None:
-        unary, centers = _costs_of_clusters(image, pixels, clusters, neighbors, seed)
+        refuse_large_energy(clusters, pixels[0].size, neighbors * pixels[0].size)
+        unary, centers = costs_of_clusters(image, pixels, clusters, seed)
+        known = None
     else:
-        unary, centers = _costs_of_marked(pixels, marks, neighbors, seed)
+        known = labels_of_marks(marks, pixels.shape[1:], "multi_label_cut")
+        count = int(known[known != UNMARKED].max()) + 1
+        refuse_large_energy(count, known.size, neighbors * known.size)
+        unary, centers = costs_of_marked(pixels, known, seed)
     weights = boundary_costs(pixels, offsets=GRID_OFFSETS[neighbors])
     weights *= np.float32(smoothness)
     costs = _label_costs(centers, truncation)
-    if marks is not None:
-        _fix_marked(unary, marks.cpu().numpy(), float(weights.sum(axis=0).max() * costs.max()))
+    if known is not None:
+        _fix_marked(unary, known, float(weights.sum(axis=0).max() * costs.max()))
     energy = LabelEnergy.on_grid(
         torch.from_numpy(unary),
         weights=torch.from_numpy(weights),
@@ -128,67 +132,13 @@ def multi_label_cut(
     )
 
 
-def _costs_of_clusters(
-    image: Tensor,
-    pixels: Float32[ndarray, "channel height width"],
-    clusters: int,
-    neighbors: int,
-    seed: int,
-) -> tuple[Float32[ndarray, "label height width"], Float32[ndarray, "label channel"]]:
-    """-log of round Gaussians of one variance, but for what all labels share."""
-    refuse_large_energy(clusters, pixels[0].size, neighbors * pixels[0].size)
-    found = k_means(image, clusters=clusters, seed=seed)
-    centers = found.centers.numpy()
-    variance = max(found.inertia / pixels.size, _ROUNDING)
-    unary = np.empty((len(centers), *pixels.shape[1:]), np.float32)
-    for label, center in enumerate(centers):
-        difference = pixels - center[:, None, None]
-        np.einsum("cyx,cyx->yx", difference, difference, out=unary[label])
-    unary /= np.float32(2 * variance)
-    return unary, centers
-
-
-def _costs_of_marked(
-    pixels: Float32[ndarray, "channel height width"],
-    marks: UInt8[Tensor, "height width"],
-    neighbors: int,
-    seed: int,
-) -> tuple[Float32[ndarray, "label height width"], Float32[ndarray, "label channel"]]:
-    """-log of a mixture of Gaussians learned from the marked pixels of each label."""
-    if marks.dtype != torch.uint8 or tuple(marks.shape) != pixels.shape[1:]:
-        raise MethodError(
-            f"multi_label_cut got marks of shape {tuple(marks.shape)} and {marks.dtype}, "
-            f"expected {pixels.shape[1:]}, the image's, and uint8"
-        )
-    known = marks.cpu().numpy()
-    used = np.unique(known[known != _UNMARKED])
-    if used.size == 0 or int(used[-1]) != used.size - 1:
-        raise MethodError(
-            f"multi_label_cut got marks of labels {used.tolist()}: mark each of 0..k-1 somewhere, "
-            "and leave 255 elsewhere"
-        )
-    refuse_large_energy(used.size, known.size, neighbors * known.size)
-    mean = pixels.mean(axis=(1, 2), keepdims=True)
-    scale = max(float(pixels.std()), _ROUNDING**0.5)
-    standard = ((pixels - mean) / np.float32(scale)).reshape(len(pixels), -1)
-    flat = known.ravel()
-    unary = np.empty((used.size, flat.size), np.float32)
-    for label in range(used.size):
-        mixture = sampled_mixture(
-            standard[:, flat == label], _MIXTURE, noise=_ROUNDING / scale**2, seed=seed
-        )
-        unary[label] = mixture.negative_log_density(standard)
-    centers = np.stack([pixels[:, known == label].mean(axis=1) for label in range(used.size)])
-    return unary.reshape(used.size, *known.shape), centers
-
-
 def _fix_marked(
     unary: Float32[ndarray, "label height width"],
     known: UInt8[ndarray, "height width"],
     most: float,
 ) -> None:
     """Give marked pixels costs that no boundary outweighs: Boykov and Jolly's K, in place."""
-    unary[:, known != _UNMARKED] = 1 + 2 * most
+    unary[:, known != UNMARKED] = 1 + 2 * most
     for label, own in enumerate(unary):
         own[known == label] = 0
 

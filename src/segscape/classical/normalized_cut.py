@@ -168,6 +168,9 @@ def normalized_cut(
         texture_bandwidth,
         spatial_bandwidth_px,
     )
+    refuse_other(_METHOD, "cut", cut, Cut)
+    refuse_other(_METHOD, "assignment", assignment, Assignment)
+    refuse_seed(_METHOD, seed)
     pixels = image.shape[-2] * image.shape[-1]
     if not 1 <= regions <= max(pixels, 1):
         raise MethodError(
@@ -176,7 +179,8 @@ def normalized_cut(
     if superpixels < 2:
         raise MethodError(f"{_METHOD} got superpixels={superpixels}: expected 2 or more")
     by_superpixels = assignment == "merging" or cut == "recursive"
-    count = eigenvectors or (min(16, pixels) if by_superpixels else regions)
+    count = min(16, pixels) if by_superpixels else regions
+    count = count if eigenvectors is None else eigenvectors
     solved = solve_image(image, graph, eigenvectors=count, tolerance=tolerance, seed=seed)
     if assignment != "merging" and cut != "recursive":
         return _assigned_pixels(solved.spectrum, assignment, regions, seed)

@@ -20,6 +20,8 @@ _FULL_SCALE = {
 }
 # Floats so far beyond 0..1 are overshoot of resizing; farther ones are of another unit.
 _BEYOND = 0.5
+# Squares of differences beyond this, or below its inverse, would leave float32.
+_LARGEST = 1e17
 # No method does with less than the pixels as floats and another array of their size.
 _LEAST_COPIES = 2
 
@@ -36,7 +38,7 @@ def float_pixels(
 
     Raises:
         MethodError: for an image without pixels or channels, of another type, with a value that
-            is not finite in float32, or too large for the memory.
+            is not finite in float32, of extreme values, or too large for the memory.
     """
     if not isinstance(image, Tensor):
         raise MethodError(
@@ -58,6 +60,12 @@ def float_pixels(
             raise MethodError(
                 f"{method} got an image with {count:,} values that are nan or infinite (or beyond "
                 "float32): fill them first, as by torch.nan_to_num, or divide the image"
+            )
+        largest = float(pixels.abs().max())
+        if largest and not 1 / _LARGEST <= largest <= _LARGEST:
+            raise MethodError(
+                f"{method} got an image of values up to {largest:.3g}, expected {1 / _LARGEST:g} "
+                f"to {_LARGEST:g}: divide it by {largest:.3g}"
             )
         return pixels
     if image.dtype not in _FULL_SCALE:

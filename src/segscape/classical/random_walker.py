@@ -51,7 +51,8 @@ def random_walker(
             differences matter, not their unit.
         marks: 0..k-1, each at least once; 255 = not marked. Marked pixels keep their label.
         beta: how much the largest difference in the image holds the walker back; 0 or more, at 0
-            only the distance to the marks counts.
+            only the distance to the marks counts. No edge holds him back by more than a million
+            times, so that larger values change little.
         tolerance: at which the linear solver stops, relative to its start; above 0 and below 1.
 
     Raises:
@@ -90,8 +91,8 @@ def _labels(
     """
     if marks.shape != image.shape[1:]:
         raise MethodError(
-            f"random_walker got marks of {marks.shape[0]} x {marks.shape[1]} pixels for an image "
-            f"of {image.shape[1]} x {image.shape[2]}: give both the same size"
+            f"random_walker got marks of {tuple(marks.shape)} for an image of "
+            f"{tuple(image.shape[1:])}: give both the same size"
         )
     used = torch.unique(marks).tolist()
     used = used[:-1] if used[-1] == NOT_MARKED else used

@@ -96,6 +96,11 @@ def cut_region_graph(
     """
     count = superpixels.count
     _check_nodes(count)
+    if edges.shape != (len(weights), 2):
+        raise MethodError(
+            f"cut_region_graph got edges of {edges.shape} and {len(weights)} weights: expected a "
+            "pair of ids for each weight"
+        )
     if edges.size and not 0 <= edges.min() <= edges.max() < count:
         raise MethodError(
             f"cut_region_graph got edges between {edges.min()} and {edges.max()} for {count} "

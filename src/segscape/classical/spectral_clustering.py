@@ -36,10 +36,12 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from segscape.classical.pixels import refuse_beyond_memory
+from segscape.classical.refusals import refuse_other, refuse_seed
 from segscape.structures import MethodError
 
 Laplacian = Literal["random-walk", "symmetric", "unnormalized"]
 Assignment = Literal["k-means", "discretization", "cluster-qr"]
+PointGraph = Literal["dense", "nearest"]
 Matrix = Float64[np.ndarray, "node node"] | scipy.sparse.csr_array
 
 _DENSE_NODES = 2000
@@ -67,7 +69,7 @@ def spectral_clustering(
     points: Float[Tensor, "point feature"],
     *,
     clusters: int = 2,
-    graph: Literal["dense", "nearest"] = "nearest",
+    graph: PointGraph = "nearest",
     neighbors: int = 10,
     bandwidth: float | None = None,
     laplacian: Laplacian = "random-walk",
@@ -91,9 +93,11 @@ def spectral_clustering(
         MethodError: for points that are not finite, or fewer distinct ones than clusters; for
             options out of range; for a dense graph beyond this machine's memory.
     """
-    if not bool(torch.isfinite(points).all()):
+    refuse_other("spectral_clustering", "graph", graph, PointGraph)
+    if points.ndim != 2 or not bool(torch.isfinite(points).all()):
         raise MethodError(
-            "spectral_clustering got points with values that are nan or infinite: drop them first"
+            "spectral_clustering got points that are no rows of coordinates, or have values that "
+            "are nan or infinite: drop these first"
         )
     data = points.detach().cpu().double().numpy()
     distinct = len(np.unique(data, axis=0))
@@ -138,6 +142,9 @@ def cluster_graph(
         MethodError: for weights that are negative, not finite or not symmetric, a node without any,
             or a number of clusters out of range.
     """
+    refuse_other("cluster_graph", "laplacian", laplacian, Laplacian)
+    refuse_other("cluster_graph", "assignment", assignment, Assignment)
+    refuse_seed("cluster_graph", seed)
     degrees = _checked_degrees(affinity)
     if not 1 <= clusters <= len(degrees):
         raise MethodError(
@@ -291,6 +298,8 @@ def _checked_degrees(affinity: Matrix) -> Float64[np.ndarray, "node"]:
     """
     values = affinity.data if scipy.sparse.issparse(affinity) else affinity
     values = np.asarray(values)
+    if len(affinity.shape) != 2 or affinity.shape[0] != affinity.shape[1]:
+        raise MethodError(f"the graph is of {tuple(affinity.shape)}: expected node x node")
     if not np.isfinite(values).all() or (values < 0).any():
         raise MethodError("the graph has weights that are negative or not finite: expected 0 to 1")
     if abs(affinity - affinity.T).max() > 1e-9 * max(values.max(initial=0), 1e-300):

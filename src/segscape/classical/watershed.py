@@ -23,8 +23,9 @@ from segscape.ops.superpixel_grid import superpixel_grid
 from segscape.structures import MethodError, Partition
 
 _NOT_MARKED = 255
-# Without it, regions from a grid are ragged where nothing but noise parts them.
-_GRID_COMPACTNESS = 0.2
+# The best of 0 to 0.5 by undersegmentation error and boundary recall, on twenty training images of
+# BSDS500; without it, regions are ragged where nothing but noise parts them.
+_GRID_COMPACTNESS = 0.05
 
 
 def watershed(
@@ -45,7 +46,7 @@ def watershed(
             begins one at every minimum: many thousands in a photograph.
         compactness: how much a step away from where a region began counts beside the gradient, in
             units of colour (L*a*b* or 0..100) a pixel; 0 or more. Larger makes regions rounder.
-            None is 0.2 from a grid and 0 from marks or minima.
+            None is 0.05 from a grid and 0 from marks or minima.
         smoothing_px: standard deviation of the Gaussian before the gradient, in pixels; 0 or more.
             Larger leaves fewer minima.
 
@@ -104,8 +105,8 @@ def _marked(
 ) -> Int32[ndarray, "height width"]:
     if marks.shape != size:
         raise MethodError(
-            f"watershed got marks of {marks.shape[0]} x {marks.shape[1]} pixels for an image of "
-            f"{size[0]} x {size[1]}: give both the same size"
+            f"watershed got marks of {tuple(marks.shape)} for an image of {tuple(size)}: give both "
+            "the same size"
         )
     used = [label for label in torch.unique(marks).tolist() if label != _NOT_MARKED]
     if not used or used != list(range(len(used))):

@@ -5,8 +5,6 @@ import difflib
 from segscape.classical import METHODS
 from segscape.cli.input_error import InputError
 
-_REFINERS = {"crf", "densecrf"}
-
 
 def method_named(word: str, *others: str) -> str:
     """The name in `METHODS` of the method meant; hyphens, underscores and capitals do not count.
@@ -22,11 +20,6 @@ def method_named(word: str, *others: str) -> str:
     names = {_plain(name): name for name in METHODS}
     if asked in names:
         return names[asked]
-    if asked in _REFINERS:
-        raise InputError(
-            f"'{word}' sharpens what a network found: give 'segscape predict RUN IMAGE... --out"
-            " DIR --refine crf'"
-        )
     # As the functions are called, too: `normalized_cut` is `ncut`.
     functions = {_plain(entry.function): name for name, entry in METHODS.items()}
     meant = {_plain(name): name for name in others} | functions | names

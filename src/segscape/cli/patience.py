@@ -99,7 +99,9 @@ def compiling_told(console: Console) -> Generator[None]:
             del event
             if not self.told:
                 self.told = True
-                console.print(f"segscape: {COMPILING}", style="dim", highlight=False)
+                console.print(
+                    f"segscape: {COMPILING}", style="dim", highlight=False, soft_wrap=True
+                )
 
         def on_end(self, event: Event) -> None:
             del event

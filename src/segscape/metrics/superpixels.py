@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float64, Int32, Shaped
 from numpy import ndarray
 from scipy import ndimage
@@ -101,8 +102,8 @@ class SuperpixelQuality:
             key: names the image within its data set.
 
         Raises:
-            StructureError: without truths, when sizes differ, or when another result was already
-                counted under this key.
+            StructureError: without truths, when sizes differ, for an image that is not finite, or
+                when another result was already counted under this key.
         """
         refuse_other_sizes(partition, truths, key)
         if tuple(image.shape[1:]) != tuple(partition.size):
@@ -110,6 +111,8 @@ class SuperpixelQuality:
                 f"image '{key}' has {tuple(image.shape[1:])} pixels, its superpixels "
                 f"{tuple(partition.size)}: give them one size"
             )
+        if image.is_floating_point() and not bool(torch.isfinite(image).all()):
+            raise StructureError(f"image '{key}' has values that are nan or infinite: fill them")
         of_truths = tuple(
             (
                 boundary_recall(partition, truth, reach=self.reach),
@@ -151,8 +154,10 @@ class SuperpixelQuality:
             annotators: which of an image's truths counts: "worst" for each score, or the "mean".
 
         Raises:
-            StructureError: when no image was counted.
+            StructureError: when no image was counted, or for annotators of another name.
         """
+        if annotators not in ("worst", "mean"):
+            raise StructureError(f"got annotators {annotators!r}, expected 'worst' or 'mean'")
         if not self._images:
             raise StructureError("SuperpixelQuality: no image was counted: call update first")
         rows: list[list[float]] = []

@@ -23,6 +23,9 @@ FOUR = ((0, 1), (1, 0))
 EIGHT = ((0, 1), (1, -1), (1, 0), (1, 1))
 SIX = ((0, 0, 1), (0, 1, 0), (1, 0, 0))
 
+# An edge may hold as much again of its reverse, in 32 bits.
+_MOST_WHOLE = 2**30 - 1
+
 
 class GridCut:
     """A minimum cut of a grid, kept for edits: solve, change terminals, solve again.
@@ -145,6 +148,11 @@ class GridCut:
                     )
                 if not np.isfinite(values).all():
                     raise ValueError(f"add_terminals got {name} with values that are not finite")
+            elif values.size and max(-int(values.min()), int(values.max())) > _MOST_WHOLE:
+                raise ValueError(
+                    f"add_terminals got {name} beyond {_MOST_WHOLE:,}: divide all by a common "
+                    "number"
+                )
         self._change(source, sink)
 
     def _change(self, source: ndarray, sink: ndarray) -> None:
@@ -198,13 +206,15 @@ def _check_grid(
 
 def _check_capacities(**arrays: ndarray) -> None:
     for name, values in arrays.items():
+        if values.dtype.kind not in "biuf":
+            raise ValueError(f"got {name} of {values.dtype}, expected integers or floats")
         least, most = values.min(), values.max()
         if not least >= 0:
             raise ValueError(
                 f"got {name} with {least}: capacities are 0 or more (a negative terminal is a "
                 "positive one of the other terminal; negative edges make another, harder problem)"
             )
-        limit = 2**30 if np.issubdtype(values.dtype, np.integer) else 1e38
+        limit = _MOST_WHOLE if np.issubdtype(values.dtype, np.integer) else 1e38
         if not most <= limit:
             raise ValueError(
                 f"got {name} with {most}, expected at most {limit:.3g}: divide all by a common "
