@@ -49,13 +49,8 @@ import torch
 from jaxtyping import Float, Float32, Int64, Shaped
 from torch import Tensor
 
-from segscape.classical.mean_field import (
-    FeatureKernel,
-    MeanField,
-    Normalization,
-    SpatialKernel,
-    mean_field,
-)
+from segscape.classical.gaussian_kernels import FeatureKernel, Normalization, SpatialKernel
+from segscape.classical.mean_field import MeanField, mean_field
 from segscape.classical.pixels import unit_pixels
 from segscape.structures import MethodError
 
@@ -151,7 +146,7 @@ def unary_of(
     scores: Float[Tensor, "category height width"],
 ) -> Float32[Tensor, "category height width"]:
     """The cost of each label, -log of its probability; probabilities below 1e-5 cost as 1e-5."""
-    return -scores.detach().float().clamp(min=_LEAST).log()
+    return scores.detach().float().clamp(min=_LEAST).log_().neg_()
 
 
 def unary_of_labels(
