@@ -64,9 +64,9 @@ def normalizers(
             return (sums + _TINY).rsqrt(), (sums + _TINY).rsqrt()
 
 
-def all_pairs(kernel: FeatureKernel) -> Float32[Tensor, "pixel pixel"]:
+def all_pairs(kernel: FeatureKernel, device: torch.device) -> Float32[Tensor, "pixel pixel"]:
     """The kernel between all pairs of pixels, normalised and weighted."""
-    features = kernel.features.float().flatten(1).T.contiguous()
+    features = kernel.features.to(device).float().flatten(1).T.contiguous()
     # By differences: by products, near pixels of large features would be apart.
     distances = torch.cdist(features, features, compute_mode="donot_use_mm_for_euclid_dist")
     matrix = distances.square_().mul_(-0.5).exp_()
@@ -77,6 +77,11 @@ def all_pairs(kernel: FeatureKernel) -> Float32[Tensor, "pixel pixel"]:
 def refuse_kernel(
     kernel: SpatialKernel | FeatureKernel, unary: Float[Tensor, "category height width"]
 ) -> None:
+    """Refuse a kernel that cannot be used with such costs.
+
+    Raises:
+        MethodError: for a value that is not finite or out of range, or another size.
+    """
     if kernel.normalization not in get_args(Normalization):
         raise MethodError(
             f"mean_field got normalization '{kernel.normalization}': choose one of "

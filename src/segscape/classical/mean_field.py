@@ -123,16 +123,19 @@ def _field(
     self_message: bool,
 ) -> ArrayField | TensorField:
     on_cpu = costs.device.type == "cpu"
-    kept = list(range(len(costs)))
-    if negligible > 0:
-        peaks = array_peaks(costs, workers) if on_cpu else tensor_peaks(costs)
-        # One label at least has half the share of all labels at some pixel.
-        least = min(negligible, 0.5 / len(kept))
-        kept = [label for label, most in enumerate(peaks.tolist()) if most > least]
+    peaks = array_peaks(costs, workers) if on_cpu else tensor_peaks(costs)
+    kept = labels_kept(peaks, negligible)
     _refuse_memory(kernels, costs[0].numel(), whole_lanes(len(kept)))
     if on_cpu:
         return ArrayField(kernels, costs, kept, compatibility, workers, self_message=self_message)
     return TensorField(kernels, costs, kept, compatibility, self_message=self_message)
+
+
+def labels_kept(peaks: Float32[Tensor, "category"], negligible: float) -> list[int]:
+    """The labels that are somewhere more probable than `negligible`; all if that is 0."""
+    # One label at least has half the share of all labels at some pixel.
+    least = min(negligible, 0.5 / len(peaks)) if negligible > 0 else -1.0
+    return [label for label, most in enumerate(peaks.tolist()) if most > least]
 
 
 def _measure(
@@ -202,8 +205,8 @@ def _refuse_memory(
             corners = len(kernel.features) + 1
             if kernel.exact:
                 need += 4.0 * 3 * pixels * pixels
-            else:  # about as many corners as pixels, and 24 bytes per pixel and corner around it
-                need += pixels * (24.0 * corners + 4 * lanes)
+            else:  # about as many corners as pixels, and 40 bytes per pixel and corner around it
+                need += pixels * (40.0 * corners + 4 * lanes)
     exact = any(isinstance(kernel, FeatureKernel) and kernel.exact for kernel in kernels)
     cure = "leave out exact, or shrink the image" if exact else "use tiles, or shrink the image"
     refuse_beyond_memory(need, "the mean field", cure)

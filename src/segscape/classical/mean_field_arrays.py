@@ -217,7 +217,7 @@ def _by_lattice(kernel: FeatureKernel, labels: int, width: int, workers: Workers
 
 
 def _over_pairs(kernel: FeatureKernel, width: int) -> _Prepared:
-    matrix = all_pairs(kernel)
+    matrix = all_pairs(kernel, torch.device("cpu"))
     filtered = torch.empty(0)
 
     def gather(field: Float32[np.ndarray, "pixel label"]) -> None:

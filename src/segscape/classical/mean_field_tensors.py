@@ -94,14 +94,14 @@ def _in_torch(
 ) -> tuple[_Filter, Float32[Tensor, "pixel"]]:
     """The filter of one kernel, and what it gives each pixel of its own value."""
     if isinstance(kernel, FeatureKernel) and kernel.exact:
-        pairs = all_pairs(kernel)
+        pairs = all_pairs(kernel, device)
         return lambda field: pairs @ field, pairs.diagonal()
     if isinstance(kernel, FeatureKernel):
-        lattice = TensorLattice.of(kernel.features.float().flatten(1))
+        lattice = TensorLattice.of(kernel.features.to(device).float().flatten(1))
         filter_, own = lattice.filter, lattice.self_weights()
     else:
-        taps = torch.from_numpy(gaussian_taps(kernel.bandwidth_px)).to(device)
-        filter_, own = _grid_filter(taps, size), torch.ones(size[0] * size[1], device=device)
+        filter_ = _grid_filter(kernel.bandwidth_px, size)
+        own = torch.ones(size[0] * size[1], device=device)
     sums = filter_(own.new_ones(len(own), 1))[:, 0]
     before, after = normalizers(sums, kernel.normalization)
     after = kernel.weight * after
@@ -111,14 +111,21 @@ def _in_torch(
     )
 
 
-def _grid_filter(taps: Float32[Tensor, "tap"], size: tuple[int, int]) -> _Filter:
-    reach = len(taps) - 1
-    line = torch.cat([taps.flip(0), taps[1:]])
+def _grid_filter(bandwidth_px: float, size: tuple[int, int]) -> _Filter:
+    one_side = gaussian_taps(bandwidth_px).tolist()
+    taps = one_side[:0:-1] + one_side
 
     def filter_(field: Float32[Tensor, "pixel label"]) -> Float32[Tensor, "pixel label"]:
-        maps = field.T.reshape(-1, 1, *size)
-        maps = torch.nn.functional.conv2d(maps, line.view(1, 1, -1, 1), padding=(reach, 0))
-        maps = torch.nn.functional.conv2d(maps, line.view(1, 1, 1, -1), padding=(0, reach))
-        return maps.reshape(field.shape[1], -1).T
+        # By products, not convolutions, which GPUs round to 10 binary digits by default.
+        reach = len(one_side) - 1
+        columns = torch.nn.functional.pad(field.view(*size, -1), [0, 0, 0, 0, reach, reach])
+        sums = torch.zeros_like(columns[: size[0]])
+        for place, tap in enumerate(taps):
+            sums += tap * columns[place : place + size[0]]
+        rows = torch.nn.functional.pad(sums, [0, 0, reach, reach])
+        sums = torch.zeros_like(sums)
+        for place, tap in enumerate(taps):
+            sums += tap * rows[:, place : place + size[1]]
+        return sums.view_as(field)
 
     return filter_

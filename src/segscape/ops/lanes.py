@@ -180,7 +180,9 @@ def _whole(_context: Any, builder: ir.IRBuilder, _signature: Any, values: Any) -
 
 def _two_to(_context: Any, builder: ir.IRBuilder, _signature: Any, values: Any) -> ir.Value:  # noqa: ANN401
     integers = ir.VectorType(ir.IntType(32), LANES)
-    exponent = builder.add(builder.fptosi(values[0], integers), ir.Constant(integers, [127] * LANES))
+    exponent = builder.add(
+        builder.fptosi(values[0], integers), ir.Constant(integers, [127] * LANES)
+    )
     return builder.bitcast(builder.shl(exponent, ir.Constant(integers, [23] * LANES)), _VECTOR)
 
 

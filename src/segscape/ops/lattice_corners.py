@@ -180,7 +180,7 @@ def number_in_turn(
 def gather_lists(
     rows: Int32[np.ndarray, "point corner"], shares: Float32[np.ndarray, "point corner"], count: int
 ) -> tuple[Int32[np.ndarray, "begin"], Int32[np.ndarray, "visit"], Float32[np.ndarray, "visit"]]:
-    """For each of `count` corners, where its list begins, and the points in it with their shares."""
+    """For each of `count` corners: where its list begins; the points in it and their shares."""
     begins = np.zeros(count + 1, np.int32)
     for point in range(rows.shape[0]):
         for corner in range(rows.shape[1]):

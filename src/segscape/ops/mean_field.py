@@ -84,7 +84,7 @@ def softmax_rows(
 def most_probable(
     costs: Float32[np.ndarray, "label pixel"], start: int, stop: int
 ) -> Float32[np.ndarray, "label"]:
-    """How probable each label is at that pixel of start..stop where it is most, by their softmax."""
+    """How probable each label is at the pixel of start..stop where it is most, by a softmax."""
     labels = costs.shape[0]
     scores = np.empty(labels * _BLOCK, np.float32)
     found = np.zeros(labels * LANES, np.float32)

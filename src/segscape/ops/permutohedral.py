@@ -51,7 +51,7 @@ from segscape.ops.lattice_corners import (
 )
 from segscape.ops.workers import Workers
 
-# Parts whose corners are numbered side by side; a constant, so that numbers are the same everywhere.
+# Parts whose corners are numbered side by side; constant, so that numbers are the same everywhere.
 _PARTS = 4
 # How many rows, or points of a list, ahead of their use memory is asked for them.
 _ROWS_AHEAD = 8
