@@ -86,17 +86,16 @@ def both_kernels(normalization, *, exact=True):
     ]
 
 
+def as_on_a_gpu(kernels, costs, matrix, negligible, workers, *, self_message):
+    kept = fields.labels_kept(fields.tensor_peaks(costs), negligible)
+    return fields.TensorField(kernels, costs, kept, matrix, self_message=self_message)
+
+
 @pytest.fixture(params=["numba", "torch"])
 def engine(request, monkeypatch):
     """The CPU's kernels, and what a GPU would do."""
     if request.param == "torch":
-        monkeypatch.setattr(
-            fields,
-            "_field",
-            lambda kernels, unary, size, matrix, workers, self_message: fields._TensorField(
-                kernels, unary, size, matrix, self_message=self_message
-            ),
-        )
+        monkeypatch.setattr(fields, "_field", as_on_a_gpu)
     return request.param
 
 
@@ -137,13 +136,7 @@ def test_potts_is_the_matrix_of_ones_off_the_diagonal():
 def test_the_lattice_gives_the_same_by_numba_and_torch(monkeypatch, normalization, self_message):
     unary, kernels = unary_of(scores_of(3)), both_kernels(normalization, exact=False)
     ours = mean_field(unary, kernels, self_message=self_message, measure=True)
-    monkeypatch.setattr(
-        fields,
-        "_field",
-        lambda kernels, unary, size, matrix, workers, self_message: fields._TensorField(
-            kernels, unary, size, matrix, self_message=self_message
-        ),
-    )
+    monkeypatch.setattr(fields, "_field", as_on_a_gpu)
     other = mean_field(unary, kernels, self_message=self_message, measure=True)
     assert torch.allclose(ours.scores, other.scores, atol=1e-4)
     np.testing.assert_allclose(ours.divergences, other.divergences, rtol=1e-4)
@@ -159,6 +152,22 @@ def test_a_gpu_gives_the_same():
     ]  # fmt: skip
     found = mean_field(unary.cuda(), moved).scores.cpu()
     assert torch.allclose(found, mean_field(unary, kernels).scores, atol=1e-4)
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_what_a_gpu_does_makes_its_tensors_where_the_costs_are(exact):
+    """A tensor made without a device would be on one that holds no values, and refuse to mix."""
+    costs = unary_of(scores_of(3))
+    kernels = both_kernels("symmetric", exact=exact)
+    matrix = 1 - torch.eye(3)
+    with torch.device("meta"):
+        field = fields.TensorField(kernels, costs, [0, 1, 2], matrix, self_message=False)
+        current = field.start()
+        following = torch.empty_like(current)
+        field.update(current, following)
+        fields._measure(field, following, [], [])
+        scores = field.maps(following)
+    assert scores.device.type == "cpu"
 
 
 def test_the_lattice_is_near_brute_force():

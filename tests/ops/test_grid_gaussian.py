@@ -8,7 +8,7 @@ from segscape.ops.grid_gaussian import filter_rows, gaussian_taps, sums_of_taps
 @pytest.mark.parametrize("size", [(1, 9), (7, 1), (11, 14)])
 def test_filters_as_brute_force_does(bandwidth, size):
     height, width = size
-    values = np.random.default_rng(0).random((height * width, 3)).astype(np.float32)
+    values = np.random.default_rng(0).random((height * width, 8)).astype(np.float32)
     place = np.stack(np.meshgrid(np.arange(height), np.arange(width), indexing="ij"), -1)
     place = place.reshape(-1, 2)
     apart = ((place[:, None] - place) ** 2).sum(-1)

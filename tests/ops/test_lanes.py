@@ -13,6 +13,11 @@ spread: Any = lanes.spread
 ramp: Any = lanes.ramp
 across: Any = lanes.across
 where_at_most: Any = lanes.where_at_most
+larger: Any = lanes.larger
+largest: Any = lanes.largest
+whole: Any = lanes.whole
+two_to: Any = lanes.two_to
+prefetch: Any = lanes.prefetch
 
 
 @numba.njit
@@ -24,6 +29,14 @@ def near_total(values, start, limit):
 @numba.njit
 def add_ramp(values, start):
     store(values, start, load(values, start) + ramp())
+
+
+@numba.njit
+def quotient_to_whole_powers(values):
+    prefetch(values, 2 * LANES)
+    highest = largest(larger(load(values, 0), load(values, LANES)))
+    store(values, 0, two_to(whole(load(values, 0) / load(values, LANES))))
+    return highest
 
 
 def test_a_sum_under_a_condition_is_numpys():
@@ -43,3 +56,11 @@ def test_stores_write_their_lanes_and_no_others():
 def test_nan_is_near_nothing():
     values = np.full(LANES, np.nan, np.float32)
     assert near_total(values, 0, np.float32(9)) == 0
+
+
+def test_powers_quotients_and_the_largest_are_numpys():
+    values = np.random.default_rng(1).uniform(-50, 50, 2 * LANES).astype(np.float32)
+    expected = 2 ** np.floor(values[:LANES] / values[LANES:])
+    highest = values.max()
+    assert quotient_to_whole_powers(values) == highest
+    np.testing.assert_array_equal(values[:LANES], expected.astype(np.float32))

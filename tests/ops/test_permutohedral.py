@@ -33,7 +33,7 @@ def test_the_number_of_threads_changes_nothing():
         with Workers(threads) as workers:
             lattice = PermutohedralLattice.of(where, workers)
             rows = lattice.rows_for(8)
-            lattice.splat(values, np.ones(3000, np.float32), rows, workers)
+            lattice.splat(values, rows, workers)
             lattice.blur(rows, workers)
         found.append(rows)
     assert np.array_equal(*found)

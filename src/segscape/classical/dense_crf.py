@@ -49,13 +49,8 @@ import torch
 from jaxtyping import Float, Float32, Int64, Shaped
 from torch import Tensor
 
-from segscape.classical.mean_field import (
-    FeatureKernel,
-    MeanField,
-    Normalization,
-    SpatialKernel,
-    mean_field,
-)
+from segscape.classical.gaussian_kernels import FeatureKernel, Normalization, SpatialKernel
+from segscape.classical.mean_field import MeanField, mean_field
 from segscape.classical.pixels import unit_pixels
 from segscape.structures import MethodError
 
@@ -151,7 +146,7 @@ def unary_of(
     scores: Float[Tensor, "category height width"],
 ) -> Float32[Tensor, "category height width"]:
     """The cost of each label, -log of its probability; probabilities below 1e-5 cost as 1e-5."""
-    return -scores.detach().float().clamp(min=_LEAST).log()
+    return scores.detach().float().clamp(min=_LEAST).log_().neg_()
 
 
 def unary_of_labels(
@@ -278,11 +273,12 @@ def _refuse_bandwidth(name: str, value: float) -> None:
         raise MethodError(f"dense_crf got {name} {value!r}, expected a number above 0")
 
 
-# Published parameters. Where a paper gives ranges, in which it searched on validation images, the
-# middle is taken; `evaluation/crf_tuning.py` searches them.
+# Published parameters. DeepLab's papers give ranges, in which they searched on validation images;
+# `evaluation/crf_tuning.py` searches those of the second.
 PUBLISHED_CRFS = {
     # The defaults of the released program; the paper's search on MSRC-21 ended near 61 and 11.
     "krahenbuhl_2011": DenseCRF(3.0, 3.0, 10.0, 60.0, 20.0, 10),
+    # The least of each range: weights of 5 to 10, 50 to 100 pixels, 3 to 10 levels.
     "deeplab_v1_vgg16": DenseCRF(3.0, 3.0, 5.0, 50.0, 3.0, 10),
     "deeplab_v2_vgg16": DenseCRF(2.0, 2.0, 4.0, 65.0, 3.0, 10),
     "deeplab_v2_resnet101": DenseCRF(),

@@ -11,7 +11,9 @@ from typing import no_type_check
 
 import numba
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64
+
+from segscape.ops.lanes import LANES, load, spread, store
 
 _REACH = 4.0
 
@@ -37,7 +39,44 @@ def sums_of_taps(taps: Float32[np.ndarray, "tap"], length: int) -> Float32[np.nd
 
 
 # The shape checker of the tests must not wrap what numba compiles.
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _add_up(
+    values: Float32[np.ndarray, "*place"],
+    places: Int64[np.ndarray, "term"],
+    weights: Float32[np.ndarray, "term"],
+    terms: int,
+    length: int,
+    out: Float32[np.ndarray, "place"],
+    start: int,
+) -> None:
+    """Write out[start + j] = sum_t weights[t] values[places[t] + j] for j in 0..length."""
+    nothing = spread(np.float32(0))
+    j = 0
+    # Four sums side by side, as each waits for its last term.
+    while j <= length - 4 * LANES:
+        one, two, three, four = nothing, nothing, nothing, nothing
+        for term in range(terms):
+            weight = spread(weights[term])
+            place = places[term] + j
+            one = one + weight * load(values, place)
+            two = two + weight * load(values, place + LANES)
+            three = three + weight * load(values, place + 2 * LANES)
+            four = four + weight * load(values, place + 3 * LANES)
+        store(out, start + j, one)
+        store(out, start + j + LANES, two)
+        store(out, start + j + 2 * LANES, three)
+        store(out, start + j + 3 * LANES, four)
+        j += 4 * LANES
+    while j < length:
+        total = nothing
+        for term in range(terms):
+            total = total + spread(weights[term]) * load(values, places[term] + j)
+        store(out, start + j, total)
+        j += LANES
+
+
+@numba.njit(cache=True, nogil=True)
 @no_type_check
 def filter_rows(
     values: Float32[np.ndarray, "height row"],
@@ -52,7 +91,7 @@ def filter_rows(
     """Add to `out` the filtered values of the rows `first` and on.
 
     Args:
-        values: of all pixels, those of one pixel side by side.
+        values: of all pixels, those of one pixel side by side, a multiple of LANES.
         taps: of the kernel, as `gaussian_taps` gives them.
         rows_in: what the values of each row are multiplied by before.
         columns_in: likewise of each column.
@@ -64,40 +103,29 @@ def filter_rows(
     height, row_length = values.shape
     width = len(columns_in)
     count = out.shape[1]
-    margin = (len(taps) - 1) * count
-    # With a margin on both sides for what lies beyond the border, and one float more than needed.
+    reach = len(taps) - 1
+    margin = reach * count
+    # With a margin on both sides for what lies beyond the border.
     line = np.zeros(row_length + 2 * margin, np.float32)
-    middle = line[margin : margin + row_length]
-    pixels = middle.reshape(width, count)
     sums = np.empty(row_length, np.float32)
-    sums_of = sums.reshape(width, count)
+    both_sides = np.concatenate((taps[:0:-1], taps))
+    steps = np.arange(2 * reach + 1) * count
+    weights = np.empty(2 * reach + 1, np.float32)
+    places = np.empty(2 * reach + 1, np.int64)
     for y in range(first, first + out.shape[0] // width):
-        center = values[y]
-        weight = taps[0] * rows_in[y]
-        for j in range(row_length):
-            middle[j] = weight * center[j]
-        for tap in range(1, len(taps)):
-            above = max(y - tap, 0)
-            below = min(y + tap, height - 1)
-            weight_above = taps[tap] * rows_in[above] * np.float32(y - tap >= 0)
-            weight_below = taps[tap] * rows_in[below] * np.float32(y + tap < height)
-            one = values[above]
-            other = values[below]
-            for j in range(row_length):
-                middle[j] += weight_above * one[j] + weight_below * other[j]
+        terms = 0
+        for row in range(max(y - reach, 0), min(y + reach, height - 1) + 1):
+            weights[terms] = taps[abs(row - y)] * rows_in[row]
+            places[terms] = row * row_length
+            terms += 1
+        _add_up(values, places, weights, terms, row_length, line, margin)
         for x in range(width):
-            for value in range(count):
-                pixels[x, value] *= columns_in[x]
-        for j in range(row_length):
-            sums[j] = taps[0] * middle[j]
-        for tap in range(1, len(taps)):
-            weight = taps[tap]
-            left = line[margin - tap * count : margin - tap * count + row_length]
-            right = line[margin + tap * count : margin + tap * count + row_length]
-            for j in range(row_length):
-                sums[j] += weight * (left[j] + right[j])
-        place = (y - first) * width
+            scale = spread(columns_in[x])
+            for j in range(margin + x * count, margin + (x + 1) * count, LANES):
+                store(line, j, load(line, j) * scale)
+        _add_up(line, steps, both_sides, len(both_sides), row_length, sums, 0)
+        place = (y - first) * row_length
         for x in range(width):
-            scale = rows_out[y] * columns_out[x]
-            for value in range(count):
-                out[place + x, value] += scale * sums_of[x, value]
+            scale = spread(rows_out[y] * columns_out[x])
+            for j in range(x * count, (x + 1) * count, LANES):
+                store(out, place + j, load(out, place + j) + scale * load(sums, j))

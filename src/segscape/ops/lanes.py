@@ -87,6 +87,41 @@ def across(_context, lanes):  # noqa: ANN001, ANN201  # pyright: ignore[reportUn
     return types.float32(lanes), _across
 
 
+@intrinsic
+@no_type_check
+def larger(_context, lanes, _other):  # noqa: ANN001, ANN201  # pyright: ignore[reportUnknownParameterType, reportMissingParameterType]
+    """The larger number of each lane."""
+    return lanes(lanes, lanes), _larger
+
+
+@intrinsic
+@no_type_check
+def largest(_context, lanes):  # noqa: ANN001, ANN201  # pyright: ignore[reportUnknownParameterType, reportMissingParameterType]
+    """The largest of the lanes."""
+    return types.float32(lanes), _largest
+
+
+@intrinsic
+@no_type_check
+def whole(_context, lanes):  # noqa: ANN001, ANN201  # pyright: ignore[reportUnknownParameterType, reportMissingParameterType]
+    """Each lane rounded down."""
+    return lanes(lanes), _whole
+
+
+@intrinsic
+@no_type_check
+def two_to(_context, lanes):  # noqa: ANN001, ANN201  # pyright: ignore[reportUnknownParameterType, reportMissingParameterType]
+    """2^x for lanes that are whole numbers from -126 to 127."""
+    return lanes(lanes), _two_to
+
+
+@intrinsic
+@no_type_check
+def prefetch(_context, array, index):  # noqa: ANN001, ANN201  # pyright: ignore[reportUnknownParameterType, reportMissingParameterType]
+    """Begin to bring array[index] of a flat array into the cache, for a load some rows later."""
+    return types.void(array, types.intp), _prefetch
+
+
 def _place(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:  # noqa: ANN401
     array = cgutils.create_struct_proxy(signature.args[0])(context, builder, values[0])
     return builder.bitcast(builder.gep(array.data, [values[1]]), _VECTOR.as_pointer())
@@ -126,6 +161,41 @@ def _across(_context: Any, builder: ir.IRBuilder, _signature: Any, values: Any) 
     )
 
 
+def _larger(_context: Any, builder: ir.IRBuilder, _signature: Any, values: Any) -> ir.Value:  # noqa: ANN401
+    return builder.select(builder.fcmp_ordered(">", values[0], values[1]), values[0], values[1])
+
+
+def _largest(_context: Any, builder: ir.IRBuilder, _signature: Any, values: Any) -> ir.Value:  # noqa: ANN401
+    kind = ir.FunctionType(ir.FloatType(), [_VECTOR])
+    name = f"llvm.vector.reduce.fmax.v{LANES}f32"
+    reduce = cgutils.get_or_insert_function(builder.module, kind, name)
+    return builder.call(reduce, values, fastmath=("nnan",))
+
+
+def _whole(_context: Any, builder: ir.IRBuilder, _signature: Any, values: Any) -> ir.Value:  # noqa: ANN401
+    kind = ir.FunctionType(_VECTOR, [_VECTOR])
+    name = f"llvm.floor.v{LANES}f32"
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), values)
+
+
+def _two_to(_context: Any, builder: ir.IRBuilder, _signature: Any, values: Any) -> ir.Value:  # noqa: ANN401
+    integers = ir.VectorType(ir.IntType(32), LANES)
+    exponent = builder.add(
+        builder.fptosi(values[0], integers), ir.Constant(integers, [127] * LANES)
+    )
+    return builder.bitcast(builder.shl(exponent, ir.Constant(integers, [23] * LANES)), _VECTOR)
+
+
+def _prefetch(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:  # noqa: ANN401
+    pointer, integer = ir.IntType(8).as_pointer(), ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [pointer, *[integer] * 3])
+    fetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+    place = builder.bitcast(_place(context, builder, signature, values), pointer)
+    # To read data that will be used again.
+    builder.call(fetch, [place, *(ir.Constant(integer, choice) for choice in (0, 3, 1))])
+    return context.get_dummy_value()
+
+
 def _elementwise(instruction: str) -> Any:  # noqa: ANN401
     def generate(_context: Any, builder: ir.IRBuilder, _signature: Any, values: Any) -> ir.Value:  # noqa: ANN401
         # A product and the sum it goes into may become one instruction.
@@ -153,3 +223,4 @@ def _offer(symbol: Callable[[Any, Any], Any], instruction: str) -> None:
 _offer(operator.add, "fadd")
 _offer(operator.sub, "fsub")
 _offer(operator.mul, "fmul")
+_offer(operator.truediv, "fdiv")

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
 
-from segscape.ops.permutohedral import axis_factors, axis_scales, axis_steps
+from segscape.ops.lattice_corners import axis_factors, axis_scales, axis_steps
 
 
 @dataclass(frozen=True)
