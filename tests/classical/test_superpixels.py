@@ -59,8 +59,9 @@ def test_they_follow_a_square(name):
     image[:, 13:47, 11:42] = 200
     regions = COUNTED[name](image, superpixels=36).regions.long().flatten()
     counts = torch.bincount(2 * regions + (image[0] > 0).flatten(), minlength=72).view(36, 2)
-    # Pixels on the wrong side, whichever side each region belongs to; the square's rim has 130.
-    assert int(counts.amin(1).sum()) <= 100
+    # Pixels on the wrong side, whichever side each region belongs to: within a pixel of the rim, of
+    # which the square has 130.
+    assert int(counts.amin(1).sum()) < 130
 
 
 @pytest.mark.parametrize("name", METHODS)

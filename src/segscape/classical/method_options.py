@@ -81,21 +81,29 @@ def outline_of(entry: MethodEntry) -> Callable[..., None]:
             argument.annotation = None
     function.returns, function.body = None, function.body[:1]
     # Such as `Cut = Literal["simultaneous", "recursive"]`, above it or in a neighbour.
-    neighbours = [
-        _source(line.module)[1]
-        for line in lines
-        if isinstance(line, ast.ImportFrom)
-        and (line.module or "").startswith("segscape.classical.")
-    ]
-    aliases = [
-        line
-        for line in (*(line for each in neighbours for line in each), *lines)
-        if isinstance(line, ast.Assign) and ast.unparse(line.value).startswith("Literal[")
-    ]
+    aliases = _choices(lines)
+    for line in lines:
+        if isinstance(line, ast.ImportFrom) and (line.module or "").startswith(
+            "segscape.classical."
+        ):
+            imported = {name.name for name in line.names}
+            aliases += [
+                alias
+                for alias in _choices(_source(line.module)[1])
+                if ast.unparse(alias.targets[0]) in imported
+            ]
     names: dict[str, Any] = {"Literal": Literal}
     module = ast.Module([*aliases, function], type_ignores=[])
     exec(compile(module, path, "exec"), names)  # noqa: S102 - our own source
     return names[entry.function]
+
+
+def _choices(lines: list[ast.stmt]) -> list[ast.Assign]:
+    return [
+        line
+        for line in lines
+        if isinstance(line, ast.Assign) and ast.unparse(line.value).startswith("Literal[")
+    ]
 
 
 def _source(module: str | None) -> tuple[Path, list[ast.stmt]]:

@@ -40,7 +40,7 @@ def float_pixels(
         MethodError: for an image without pixels or channels, of another type, with a value that
             is not finite in float32, of extreme values, or too large for the memory.
     """
-    if not isinstance(image, Tensor):
+    if not isinstance(image, Tensor):  # pyright: ignore[reportUnnecessaryIsInstance] - arrays come
         raise MethodError(
             f"{method} got a {type(image).__name__}, expected a tensor of channel x height x "
             "width: read_image gives one, torch.from_numpy makes one of an array"
