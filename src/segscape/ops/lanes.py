@@ -178,7 +178,7 @@ def _whole(_context: Any, builder: ir.IRBuilder, _signature: Any, values: Any) -
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), values)
 
 
-def _two_to(_context: Any, builder: ir.IRBuilder, _signature: Any, values: Any) -> ir.Value:  # noqa: ANN401
+def _two_to(_context: Any, builder: ir.IRBuilder, _signature: Any, values: Any) -> Any:  # noqa: ANN401
     integers = ir.VectorType(ir.IntType(32), LANES)
     exponent = builder.add(
         builder.fptosi(values[0], integers), ir.Constant(integers, [127] * LANES)
