@@ -38,6 +38,7 @@ from segscape.classical.contours import (
     thinned_contours,
 )
 from segscape.classical.pixels import lab_pixels, refuse_beyond_memory
+from segscape.classical.refusals import refuse_other, refuse_seed
 from segscape.classical.region_graph_cut import Assignment, Cut, cut_superpixels
 from segscape.classical.spectral_clustering import assigned
 from segscape.ops.affinity import StencilAffinity, pixel_affinity, stencil_steps
