@@ -317,7 +317,7 @@ def _known(
 def _outside(
     box: tuple[int, int, int, int], height: int, width: int
 ) -> Bool[ndarray, "height width"]:
-    if len(box) != 4 or not all(isinstance(side, int) for side in box):
+    if [type(side) for side in box] != [int] * 4:
         raise MethodError(
             f"grab_cut got the box {box}: expected left, top, right, bottom as whole pixels"
         )

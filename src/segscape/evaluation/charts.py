@@ -196,9 +196,10 @@ def _thin(points: list[Point]) -> list[Point]:
 
 
 def _widened(low: float, high: float) -> Point:
-    if low < high:
+    # Less than this between them, and steps vanish in rounding.
+    if high - low > 1e-300:
         return low, high
-    margin = abs(low) * 0.1 or 1.0
+    margin = abs(low) * 0.1 if abs(low) > 1e-290 else 1.0
     return low - margin, high + margin
 
 
