@@ -249,7 +249,7 @@ def test_bad_input_is_one_line_and_exit_code_2(words, said, folder, tmp_path, ca
          "strokes 1 (label 0) and 2 (label 1) both mark"),
         ({"strokes": [{"points": [[2, 2]], "label": 1}]}, "background"),
         ({"strokes": [{"points": [[90, 90]], "label": 1}]}, "stroke 1 lies outside the image"),
-        ({"boxes": [[40, 3, 60, 9]]}, "the box [40, 3, 60, 9] is none in an image of 24 x 32"),
+        ({"boxes": [[40, 3, 60, 9]]}, "is none in an image 32 wide and 24 high"),
         ({"boxes": [[3, 3, 9, 9], [12, 3, 19, 9]]}, "got 2 boxes, expected one"),
         ({"lines": []}, "expected {"),
     ],
@@ -380,3 +380,10 @@ def test_compare_refuses_what_it_does_not_know(folder, tmp_path, capsys):
     words = ["compare", folder / "square.png", "--out", tmp_path / "page.html"]
     assert run(*words, "--methods", "slik") == 2
     assert "unknown method 'slik': did you mean 'slic'" in capsys.readouterr().err
+
+
+def test_a_comparison_of_nothing_is_refused(folder, tmp_path, capsys):
+    page = tmp_path / "page.html"
+    assert run("compare", folder / "square.png", "--out", page, "--methods", "grab_cut") == 2
+    assert "no method is left to compare: grab_cut" in capsys.readouterr().err
+    assert not page.exists()

@@ -91,7 +91,7 @@ def test_transparency_is_laid_over_white_in_full_depth(tmp_path):
         (np.array([[-3, 5]], np.int16), "below 0, down to -3"),
         (np.array([[0, 70000]], np.uint32), "range from black to white is unknown"),
         (np.array([[0.0, 4095.0]], np.float32), r"expected \[0, 1\]: scale them"),
-        (np.array([[0.0, np.nan]], np.float32), r"expected \[0, 1\]"),
+        (np.array([[0.0, np.nan]], np.float32), "holds 1 values that are nan: fill them first"),
     ],
 )
 def test_samples_of_unknown_range_are_refused(samples, said, tmp_path):

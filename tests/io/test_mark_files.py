@@ -71,7 +71,10 @@ def test_strokes_of_one_label_may_cross(written):
         ({"strokes": [{"points": [[1, 1]], "label": 255}]}, "has the label 255"),
         ({"strokes": [{"points": [[1, 1]], "label": True}]}, "has the label True"),
         ({"strokes": [{"points": [[1, 1]], "width": -2, "label": 1}]}, "stroke 1 is malformed"),
-        ({"strokes": [{"points": [[50, 50]], "label": 1}]}, "lies outside the image of 10 x 12"),
+        (
+            {"strokes": [{"points": [[50, 50]], "label": 1}]},
+            "lies outside the image, 12 wide and 10 high",
+        ),
         ({"boxes": [[3, 3, 3, 9]]}, "is none in an image"),
         ({"boxes": [[9, 3, 3, 9]]}, "is none in an image"),
         ({"boxes": [[50, 50, 60, 60]]}, "is none in an image"),
@@ -102,5 +105,7 @@ def test_contradicting_strokes_are_named_with_a_place(written):
 @pytest.mark.parametrize("box", [(3, 3, 3, 9), (12, 0, 15, 9), (0, 0, 5), ("a",) * 4])
 def test_a_box_that_is_none_is_refused_with_its_place(box):
     assert checked_box((0, 0, 12, 10), SIZE, "--box") == (0, 0, 12, 10)
-    with pytest.raises(MaskFileError, match=r"--box: the box .* is none in an image of 10 x 12"):
+    with pytest.raises(
+        MaskFileError, match=r"--box: the box .* is none in an image 12 wide and 10 high"
+    ):
         checked_box(box, SIZE, "--box")

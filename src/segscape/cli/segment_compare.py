@@ -70,6 +70,8 @@ def compare(
         given = _shrunk(given, size, Size(*pixels.shape[1:]))
     with WorkProgress("comparing", len(names)) as progress:
         findings = compare_methods(pixels, names, given, progress=progress.done)
+    if all(finding.partition is None for finding in findings):
+        raise InputError(f"no method is left to compare: {findings[0].name} {findings[0].why_not}")
     write_methods(out, pixels, findings, given, title=image.name)
     Console().print(f"page {out}", markup=False, highlight=False, soft_wrap=True)
 

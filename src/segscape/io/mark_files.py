@@ -88,8 +88,8 @@ def checked_box(box: Sequence[object], size: Size, place: str | Path) -> tuple[i
         if max(left, 0) < min(right, size.width) and max(top, 0) < min(bottom, size.height):
             return left, top, right, bottom
     raise MaskFileError(
-        f"{place}: the box {list(box)} is none in an image of {size.height} x {size.width} pixels: "
-        "give left, top, right, bottom as whole pixels, right and bottom exclusive"
+        f"{place}: the box {list(box)} is none in an image {size.width} wide and {size.height} "
+        "high: give left, top, right, bottom as whole pixels, right and bottom exclusive"
     )
 
 
@@ -132,8 +132,8 @@ def _drawn(path: Path, strokes: list[Any], size: Size) -> UInt8[Tensor, "height 
             )
         if not pixels.any():
             raise MaskFileError(
-                f"{path}: stroke {number} lies outside the image of {size.height} x {size.width} "
-                "pixels: give points as x, y in pixels"
+                f"{path}: stroke {number} lies outside the image, {size.width} wide and "
+                f"{size.height} high: give points as x, y in pixels"
             )
         clash = pixels & (marks != UNMARKED) & (marks != label)
         if clash.any():

@@ -71,6 +71,9 @@ def refuse_other_fractions(samples: NDArray[Any], name: str) -> None:
     Raises:
         ImageFileError: also for nan.
     """
+    unknown = int(np.count_nonzero(np.isnan(samples)))
+    if unknown:
+        raise ImageFileError(f"{name}: holds {unknown:,} values that are nan: fill them first")
     low, high = float(samples.min()), float(samples.max())
     if not (low >= 0 and high <= 1):
         raise ImageFileError(
